@@ -21,9 +21,9 @@ from milp_planner.milp.program.read_solution import modelled_costs
 from milp_planner.milp.program.refinement import tolerance_usd, unknown_to
 from milp_planner.plans.proof import relative_gap
 from milp_planner.plans.records import Plan, Proof, Status
+from milp_planner.solving.assembly.verify import as_far_as_comparable, verify, violations
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import Query, Session, Settings, proof_by
-from milp_planner.solving.verify import as_far_as_comparable, verify, violations
 
 ANY, ANY_SHORT = Query(), Query(exact_shortfalls=True)
 SAME_USD = 0.005

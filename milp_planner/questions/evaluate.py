@@ -42,15 +42,15 @@ from milp_planner.solving.checks.batch import refuse_batches
 from milp_planner.solving.checks.llms import refuse_any_llm
 from milp_planner.solving.checks.own_rules import held_to
 from milp_planner.solving.checks.power import refuse_power_by_load
-from milp_planner.solving.checks.sharing import refuse_shared
-from milp_planner.solving.prepare import outline_of, unlisted
-from milp_planner.solving.queueing import (
+from milp_planner.solving.checks.queueing import (
     OwnMixes,
     judged_after,
     may_be_judged_after,
     with_idle_wishes_marked,
     with_queues,
 )
+from milp_planner.solving.checks.sharing import refuse_shared
+from milp_planner.solving.prepare import outline_of, unlisted
 from milp_planner.solving.results import Settings
 from milp_planner.units import parse_share, shown
 

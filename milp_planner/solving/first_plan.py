@@ -22,12 +22,12 @@ from milp_planner.milp.presolve.routing import balanced
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.short_notes import short_note
 from milp_planner.solving.assembly.spare_units import with_spare_units
+from milp_planner.solving.assembly.verify import violations
 from milp_planner.solving.first.bounds import least_usd_per_month
 from milp_planner.solving.first.fleets import FirstFleet, first_fleets
 from milp_planner.solving.results import CONTRADICTED, SearchResult, contradicted, is_as_good
-from milp_planner.solving.shortage import short_note
-from milp_planner.solving.verify import violations
 
 MOST_VERIFIED = 4
 """Fleets, cheapest first, that are held against every rule before none is said to be found."""

@@ -14,7 +14,7 @@ from milp_planner.milp.engines.certify import BOTH, solve_certified
 from milp_planner.milp.engines.outcome import CBC, HIGHS, EngineStatus
 from milp_planner.milp.engines.scratch import scratch_folder
 from milp_planner.milp.engines.verdict import CertifiedRun
-from milp_planner.milp.presolve.dominance import Pruned, all_of, prune, without_twins
+from milp_planner.milp.presolve.dominance import Pruned, reduced
 from milp_planner.milp.presolve.folding import folds_of
 from milp_planner.milp.presolve.forced_use import Required, keep_required, require
 from milp_planner.milp.presolve.held_first import held_first, steps_pay
@@ -51,7 +51,6 @@ from milp_planner.milp.program.refinement import (
     learn_from_parts,
     learns_from_parts,
     refine,
-    tolerance_usd,
     undercharged_usd,
     unknown_to,
 )
@@ -61,6 +60,13 @@ from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.next_fleets import NextFleets
 from milp_planner.solving.assembly.spare_units import with_spare_units
+from milp_planner.solving.assembly.verify import (
+    as_far_as_comparable,
+    is_settled,
+    keeps_all,
+    verify,
+    violations,
+)
 from milp_planner.solving.priced import at_least
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -76,7 +82,6 @@ from milp_planner.solving.results import (
     with_newer_bound,
     without_plan,
 )
-from milp_planner.solving.verify import as_far_as_comparable, keeps_all, verify, violations
 
 MOST_REFINEMENTS, MOST_RELAXED = 60, 20
 
@@ -119,12 +124,29 @@ class Optimizer:
     def pruned(self) -> Pruned:
         """The candidates after pruning, which is done once."""
         if self._pruned is None:
-            self._pruned = _reduced(self.instance, self.settings)
+            pruning, merging = self.settings.pruning, self.settings.merge_twins
+            self._pruned = reduced(self.instance, pruning=pruning, merge_twins=merging)
             if self.required is not None:
                 listed, wanted = self.instance.candidates.candidates, self.required.wanted
                 shared = every_part(self.instance, filter(wanted, listed))
                 keep_required(self._pruned, (*listed, *shared), wanted)
         return self._pruned
+
+    def instead(self, there: PlanningInput) -> Optimizer:
+        """The same with fewer candidates, or less load; what either learns of rows both know."""
+        return replace(self, instance=there, _pruned=None, _folds=None, _room={}, _lists=Lists())
+
+    def listed(self, query: Query) -> SearchResult | None:
+        """The plan that lists alone find, or a lower bound where they come to no end; None where
+        the program has none, or no fleet. Raises OutOfTime."""
+        for _ in range(MOST_REFINEMENTS):
+            model = self._taught(query)
+            found = self._listed(model, query)
+            if found is None:
+                break
+            if found.is_plan:
+                return self._by_lists(model, found, query)
+        return replace(NOT_SOLVED, bound=self._lists.least_usd) if self._lists.least_usd else None
 
     def best(self, query: Query) -> SearchResult:
         """The plan of least score that is looked for.
@@ -198,7 +220,7 @@ class Optimizer:
             try:
                 model = self._taught(query, self.folds(query))
                 listed = self._listed(model, query)
-                if listed is not None and self.has_learned(model, listed.values, query):
+                if listed is not None and not listed.is_plan:
                     continue
                 found = None if listed is None else self._by_lists(model, listed, query)
                 if found is not None:
@@ -222,7 +244,7 @@ class Optimizer:
                 return found if best is None else best_known(best, found)
             seen = self._unproven(model, run, query)
             best = seen if best is None else with_newer_bound(best, seen)
-            if _is_settled(best, run) or self._agrees_but_for_noise(model, run, query):
+            if is_settled(best.known, run) or self._agrees_but_for_noise(model, run, query):
                 return _settled(best, model, run)
             if self.session.seconds_left <= 0 or not self._has_refined(model, run, seen.known):
                 break
@@ -233,7 +255,7 @@ class Optimizer:
         is_large = bool(model.fleet.prices) or len(model.columns) > FEW_COLUMNS
         is_bound = self.required or query.held or query.follows_others or query.for_a_tie
         if is_large and not is_bound and self.settings.solver == BOTH:
-            return self._lists.cheapest(model)
+            return self._lists.cheapest(model, lambda on: not self.has_learned(model, on, query))
         return None
 
     def _by_lists(self, model: FleetModel, listed: Listed, query: Query) -> SearchResult | None:
@@ -324,7 +346,7 @@ class Optimizer:
         if not query.exact_shortfalls:
             return False
         raw = self.plan_from(model, run.values, replace(query, exact_shortfalls=False))
-        return _is_settled(result_of(Status.FEASIBLE, raw, proof_of(model, run), None), run)
+        return is_settled(raw, run)
 
     def _has_raised(self, result: SearchResult, query: Query) -> bool:
         """True where bounds on units were raised that may have ruled out something better."""
@@ -418,23 +440,6 @@ class Optimizer:
         modelled = modelled_costs(model, run.values)
         verify(self.instance, plan, as_far_as_comparable(modelled, plan, run))
         return plan
-
-
-def _reduced(instance: PlanningInput, settings: Settings) -> Pruned:
-    candidates = instance.candidates.candidates
-    if settings.merge_twins and settings.pruning:
-        return prune(instance, candidates)
-    listed = without_twins(instance, candidates) if settings.merge_twins else all_of(candidates)
-    parts = every_part(instance, listed.kept)
-    return replace(listed, kept=sorted((*listed.kept, *parts), key=lambda k: k.id))
-
-
-def _is_settled(best: SearchResult, run: CertifiedRun) -> bool:
-    """True when the program's optimum and the best plan seen agree."""
-    if run.status is not EngineStatus.OPTIMAL or run.bound is None:
-        return False
-    score = best.score_usd_per_month
-    return score - run.bound <= tolerance_usd(score)
 
 
 def _settled(best: SearchResult, model: FleetModel, run: CertifiedRun) -> SearchResult:

@@ -22,26 +22,23 @@ from milp_planner.inputs.problem.policies import (
     may_be_short,
 )
 from milp_planner.lazily import dataclass, replace
-from milp_planner.milp.curves.few_names import (
-    Count,
-    cheapest_of_few,
-    counts_of,
-    without_budget_and_counts,
-)
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet
 from milp_planner.milp.engines.certify import BOTH
 from milp_planner.milp.presolve.lazy_rows import (
     quotas_broken_by_values,
     relaxed_values,
 )
-from milp_planner.milp.presolve.part_prices import columns_of
-from milp_planner.milp.presolve.stages import Part, Stage, parts_of
+from milp_planner.milp.presolve.part_prices import LARGE, columns_of
+from milp_planner.milp.presolve.stages import Part, Stage, is_long, parts_of
+from milp_planner.milp.program.lexicographic import everything_served
 from milp_planner.milp.program.limits.quotas import broken_quotas, user_quotas
-from milp_planner.milp.program.model import FleetModel, build_model
+from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import Provenance, Status, exceeds
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import joined_proof, solution_of
+from milp_planner.solving.assembly.verify import keeps_all, violations
 from milp_planner.solving.first_plan import FirstPlan, or_in_hand
+from milp_planner.solving.names_and_money import by_names_and_budget, everything_within
 from milp_planner.solving.priced import Priced, priced, priced_by_utilization
 from milp_planner.solving.results import (
     NOT_SOLVED,
@@ -56,13 +53,11 @@ from milp_planner.solving.results import (
     with_newer_bound,
 )
 from milp_planner.solving.search import (
-    LARGE,
     Search,
     answer_apart,
     kept_by_the_best_without,
 )
 from milp_planner.solving.tie_break import MOST_COLUMNS
-from milp_planner.solving.verify import keeps_all, violations
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -84,6 +79,9 @@ MOST_ROUNDS = 40
 
 PRICES_OF_TIME, LISTS_OF_TIME = 0.5, 0.8
 """Of a part's time, what prices on quotas, and lists, may take before the engines begin."""
+
+EVERYTHING_OF_TIME = 0.5
+"""Of the time left, what looking for a plan may take that serves everything within a budget."""
 
 NEARLY = 0.25
 """Part of a quota. Where fractions of units use more of it, beside others that bind, whole units
@@ -146,18 +144,43 @@ def or_apart(result: SearchResult, apart: SearchResult | None) -> SearchResult:
 
 
 def _answer(search: Search) -> SearchResult:
-    # What a short budget serves depends on what the quotas let it serve: there none can wait. The
-    # fewest GPUs are counted over all blocks, and batches are done in any: none is solved apart.
+    # What a short budget serves depends on what the quotas let it serve: there none can wait, but
+    # where all is served. The fewest GPUs are counted over all blocks, and batches are done in any:
+    # none is solved apart.
     problem = search.instance.problem
-    is_staged = may_be_short(problem) or is_gpus_first(problem) or has_batches(problem)
+    is_staged = is_gpus_first(problem) or has_batches(problem)
     if not search.settings.pruning or is_staged or not _stages_pay(search):
         return search.next()
+    if may_be_short(problem):
+        return _where_short(search)
     try:
         with search.session.in_force():
-            result = _by_names_and_budget(search) or _in_stages(search)
+            named = by_names_and_budget(search.optimizer, curves_above=MOST_COLUMNS)
+            result = named or _in_stages(search)
     except OutOfTime:
         return NOT_SOLVED
     return search.next() if result is None else result
+
+
+def _where_short(search: Search) -> SearchResult:
+    """The best plan of a problem that may leave something out: nothing, where that can be."""
+
+    def answer(freed: PlanningInput) -> SearchResult:
+        limit_s = EVERYTHING_OF_TIME * search.seconds_left
+        settings = replace(search.settings, time_limit_s=limit_s)
+        asked = search.asked.model_copy(update={"count": 0})
+        return _first_answer(Search(freed, settings, search.provenance, asked))
+
+    served = None if search.required else everything_within(search.instance, answer)
+    if served is None:
+        return search.next()
+    if served.status is not Status.OPTIMAL:
+        later = search.next()
+        if later.plan is not None and not any(w.shortfall_share for w in later.plan.workloads):
+            is_proven = later.status is Status.OPTIMAL
+            served = later if is_proven else with_newer_bound(served, later)
+    search.held = everything_served(search.instance.problem)
+    return served
 
 
 def _in_stages(search: Search) -> SearchResult | None:
@@ -180,24 +203,6 @@ def _in_stages(search: Search) -> SearchResult | None:
     return None
 
 
-def _by_names_and_budget(search: Search) -> SearchResult | None:
-    """The optimum that takes no solver, where workloads are linked by nothing but how many names
-    there may be, or by a budget that the optimum without it keeps all the same."""
-    problem = search.instance.problem
-    counts = counts_of(problem)
-    links = counts or problem.limits.budget is not None
-    if not links or search.settings.solver != BOTH:
-        return None
-    freed = replace(search.instance, problem=without_budget_and_counts(problem))
-    model = build_model(freed, tuple(search.optimizer.pruned.kept))
-    if len(model.columns) <= MOST_COLUMNS:
-        return None
-    result = _by_curves(search, model, search.instance, counts)
-    if result is not None:
-        search.found.append(result.known)
-    return result
-
-
 def _stages_pay(search: Search) -> bool:
     """True where a problem is so large that stages save more than they cost.
 
@@ -213,11 +218,7 @@ def _stages_pay(search: Search) -> bool:
         return False
     try:
         with search.session.in_force():
-            kept = search.optimizer.pruned.kept
-            if columns_of(instance, kept) > MOST_COLUMNS:
-                return True
-            # with those for routes, and whatever else rules have
-            return len(build_model(instance, tuple(kept)).fleet.meaning) > MOST_COLUMNS
+            return is_long(instance, search.optimizer.pruned.kept, MOST_COLUMNS)
     except OutOfTime:
         return False
 
@@ -403,16 +404,14 @@ def _by_prices(search: Search, part: Part, limit_s: float) -> Priced | None:
     return priced(instance, search.provenance, PRICES_OF_TIME * limit_s)
 
 
-def _by_curves(
-    search: Search, model: FleetModel, instance: PlanningInput, counts: Sequence[Count] = ()
-) -> SearchResult | None:
+def _by_curves(search: Search, model: FleetModel, instance: PlanningInput) -> SearchResult | None:
     """The optimum of a program that takes no solver, as a plan of `instance`.
 
-    counts: limits on names beside the program's rows. None where its plan breaks a rule, or costs
-    other than its curve says: then the engines are asked all the same.
+    None where its plan breaks a rule, or costs other than its curve says: then the engines are
+    asked all the same.
     """
     began_s = time.monotonic()
-    fleet = cheapest_of_few(model, counts) if counts else cheapest_fleet(model)
+    fleet = cheapest_fleet(model)
     if fleet is None:
         return None
     plan = assemble(instance, fleet.solution, search.provenance)

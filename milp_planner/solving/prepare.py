@@ -29,11 +29,11 @@ from milp_planner.solving.checks.llms import any_llm_faults
 from milp_planner.solving.checks.names import fleet_faults, limit_faults, with_known_billings
 from milp_planner.solving.checks.power import power_faults
 from milp_planner.solving.checks.quality import with_quality_read
+from milp_planner.solving.checks.queueing import with_idle_wishes_marked, with_queues
 from milp_planner.solving.checks.queues import queue_faults
 from milp_planner.solving.checks.quotes import uncertain_faults
 from milp_planner.solving.checks.sellers import with_known_sellers
 from milp_planner.solving.checks.sharing import sharing_faults, size_faults
-from milp_planner.solving.queueing import with_idle_wishes_marked, with_queues
 from milp_planner.traffic.month import Schedule, make_schedule
 
 

@@ -25,6 +25,7 @@ from milp_planner.milp.program.model import build_model
 from milp_planner.milp.program.refinement import tolerance_usd
 from milp_planner.plans.records import Proof, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.verify import keeps_all, violations
 from milp_planner.solving.results import (
     SAME_USD,
     SearchResult,
@@ -34,7 +35,6 @@ from milp_planner.solving.results import (
     with_newer_bound,
 )
 from milp_planner.solving.soft.by_utilization import best_by_utilization
-from milp_planner.solving.verify import keeps_all, violations
 
 NEAR = 5e-3
 """Relative to its score: a plan whose bound is as near is not looked for without parts of units."""

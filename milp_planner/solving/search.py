@@ -10,26 +10,31 @@ from milp_planner.deadline import OutOfTime
 from milp_planner.inputs.problem.policies import has_batches, may_be_short
 from milp_planner.inputs.problem.records import Alternatives
 from milp_planner.lazily import dataclass, field, replace
+from milp_planner.milp.curves.few_names import counts_of
 from milp_planner.milp.presolve.forced_use import Required
 from milp_planner.milp.presolve.part_prices import (
+    LARGE,
     at_their_part,
     columns_of,
     counts_changes,
-    counts_units,
     of_one_each,
     without_parts,
 )
 from milp_planner.milp.program.exclusion import Difference, PassedOver, Where
 from milp_planner.milp.program.lexicographic import Held
-from milp_planner.milp.program.shared_scope import may_share
 from milp_planner.plans.records import Plan, Provenance, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import solution_of
 from milp_planner.solving.assembly.routes import routed_alike
+from milp_planner.solving.assembly.verify import keeps_all
+from milp_planner.solving.checks.queueing import (
+    OwnMixes,
+    has_one_class,
+    judged_after,
+    may_be_judged_after,
+)
 from milp_planner.solving.first_plan import FirstPlan
-from milp_planner.solving.near_optimal import near_optimal
 from milp_planner.solving.optimum import Optimizer
-from milp_planner.solving.queueing import OwnMixes, has_one_class, judged_after, may_be_judged_after
 from milp_planner.solving.results import (
     NOT_SOLVED,
     KnownParts,
@@ -40,19 +45,15 @@ from milp_planner.solving.results import (
     uses_any,
 )
 from milp_planner.solving.shortage import best_when_short, still_told
-from milp_planner.solving.stages import best_in_order, in_order_of
+from milp_planner.solving.stages import best_in_order, in_order_of, near_optimal
 from milp_planner.solving.tie_break import (
     MOST_COLUMNS,
     Lookahead,
-    best_by_curves,
+    best_known_apart,
     is_as_cheap,
     next_of,
 )
-from milp_planner.solving.verify import keeps_all
-
-LARGE = 20_000
-"""Columns before pruning above which it saves time to leave out what may not bind: quotas, and
-wishes that all plans keep in one way."""
+from milp_planner.solving.together import best_together, is_worth_a_look
 
 TIME_WITHOUT = 0.5
 """Of the time left, what looking for a plan without wishes may take."""
@@ -81,8 +82,7 @@ class Search:
     """A first plan that is made already; None where none is."""
 
     mixes: OwnMixes | None = None
-    """What plans are held against, where their program is without wishes that these have to keep;
-    None elsewhere."""
+    """What holds plans to wishes that their program is without; None where it has them all."""
 
     parts: KnownParts = field(default_factory=KnownParts)
     """What is known of parts that are solved apart."""
@@ -94,15 +94,15 @@ class Search:
     left_off: dict[str, str] = field(default_factory=dict)
     """Why no more plans without a workload's wishes were looked at; its wishes are kept by rows."""
 
+    held: Held | None = None
+    """What stages before the score reached, see `stages`; None before they ran."""
+
     optimizer: Optimizer = field(init=False)
     _asked_whole: PlanningInput | None = None
     """The problem with those wishes."""
 
     _passed_over: list[PassedOver] = field(default_factory=list)
     """Plans that do not keep such wishes, and where."""
-
-    _held: Held | None = None
-    """What stages before the score reached; None before they ran. See `shortage`."""
 
     _lookahead: Lookahead = field(default_factory=Lookahead)
 
@@ -151,7 +151,7 @@ class Search:
         self._asked_whole = self.instance
         self.instance, self.optimizer, self.mixes = other.instance, other.optimizer, other.mixes
         self.optimizer.session = session
-        self.found, self._held, self._lookahead = other.found, other._held, other._lookahead
+        self.found, self.held, self._lookahead = other.found, other.held, other._lookahead
         self._passed_over = other._passed_over
         return first
 
@@ -209,7 +209,7 @@ class Search:
                         self.optimizer, query, ahead, more_wanted=self.more_wanted
                     )
                     result = still_told(self.instance.problem, result.known, chosen)
-                if query.held != (self._held or ()):  # what is beyond may have more GPUs
+                if query.held != (self.held or ()):  # what is beyond may have more GPUs
                     self._lookahead = self._lookahead.of_plans()
         finally:  # a Ctrl-C leaves the plan that is there already
             self.found.append(result.known)
@@ -310,17 +310,17 @@ class Search:
 
     def _best(self) -> SearchResult:
         """The best plan that no earlier one rules out, as the solvers have it."""
-        if self._held is None and may_be_short(self.instance.problem):
-            result, self._held = best_when_short(self.optimizer, self._query())
+        if self.held is None and may_be_short(self.instance.problem):
+            result, self.held = best_when_short(self.optimizer, self._query())
             return result
         query = self._query()
-        curved = best_by_curves(self.optimizer, query) if self.found else None
-        return best_in_order(self.optimizer, query) if curved is None else curved
+        known = best_known_apart(self.optimizer, query) if self.found else None
+        return best_in_order(self.optimizer, query) if known is None else known
 
     def _query(self) -> Query:
         difference = Difference(self.asked.differ_by, self.asked.per_workload)
         passed = tuple(self._passed_over)
-        return Query(difference, tuple(self.found), passed=passed).holding(self._held or ())
+        return Query(difference, tuple(self.found), passed=passed).holding(self.held or ())
 
 
 Answer = Callable[[Search], SearchResult]
@@ -369,6 +369,11 @@ def _is_kept_in_one_way(instance: PlanningInput, workload: str) -> bool:
     return has_one_class(instance.schedule, workload) or has_batches(instance.problem)
 
 
+NAMED_SHARE = 0.6
+"""The first where there are limits on how many names there may be: names are looked for branch by
+branch then, which settles them or nothing, and no program of all is as quick."""
+
+
 def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
     """The best plan of units of one's own, with a lower bound of what any plan costs.
 
@@ -376,14 +381,15 @@ def answer_apart(search: Search, answer: Answer) -> SearchResult | None:
     be shared: then none is in what else is looked for. None where that is not looked at, or nothing
     is found.
     """
-    if not _is_worth_a_look(search):
+    if not is_worth_a_look(search.optimizer):
         return None
     if counts_changes(search.instance.problem):
         return _unproven(search, answer, None)
     kept = search.optimizer.pruned.kept
     alone = [k for k in kept if not k.part_of_unit]
     fractions = [*at_their_part(k for k in kept if k.part_of_unit)]
-    trial = _search_of(search, of_one_each(search.instance, (*alone, *fractions)), FIRST_SHARE)
+    share = NAMED_SHARE if counts_of(search.instance.problem) else FIRST_SHARE
+    trial = _search_of(search, of_one_each(search.instance, (*alone, *fractions)), share)
     freed = answer(trial)
     search.learn(trial, fractions)
     if freed.status is Status.INFEASIBLE:
@@ -411,31 +417,13 @@ def _unproven(search: Search, answer: Answer, freed: SearchResult | None) -> Sea
     if freed is not None and is_as_cheap(apart, freed):
         search.narrow(without_parts(search.instance))
         return apart
+    if freed is not None and apart.status is Status.OPTIMAL:
+        joint = best_together(search.optimizer, apart)
+        if joint is not None and joint.status is Status.OPTIMAL:
+            return joint
     bound = None if freed is None else freed.bound
     plan = replace(apart.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=bound)
     return SearchResult(Status.FEASIBLE, plan, apart.proof, bound)
-
-
-def _is_worth_a_look(search: Search) -> bool:
-    """True where many columns of several workloads are linked by units that they may share.
-
-    Elastic units that are steps of what is held leave a program that is quick, unless it is large.
-    """
-    problem = search.instance.problem
-    is_open = search.settings.pruning and search.required is None and may_share(problem)
-    if not is_open or not search.instance.candidates.parts or counts_units(problem):
-        return False
-    try:
-        with search.session.in_force():
-            kept = search.optimizer.pruned.kept
-            if not any(k.part_of_unit for k in kept):
-                return False
-            columns = columns_of(search.instance, kept)
-            return columns > LARGE or (
-                columns > MOST_COLUMNS and not search.optimizer.folds(Query())
-            )
-    except OutOfTime:
-        return False
 
 
 def _search_of(search: Search, instance: PlanningInput, share: float) -> Search:

@@ -1,41 +1,57 @@
 """What to serve when not everything can be served: `when_short: fair` or `priority`.
 
 One program after another over the same rows, each with its own proof; see
-`milp/program/lexicographic.py`. Where a budget alone links many workloads it takes no program.
+`milp/program/lexicographic.py`. Where a budget alone links many workloads it takes no program; of
+several classes that is so of the largest share that is left out, by lists.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from itertools import islice
 
-from milp_planner.candidates.records import PlanningInput
 from milp_planner.deadline import OutOfTime
-from milp_planner.inputs.problem.policies import all_may_be_short
+from milp_planner.inputs.problem.policies import (
+    all_may_be_short,
+)
 from milp_planner.inputs.problem.records import Problem
+from milp_planner.lazily import replace
 from milp_planner.milp.curves.budget import usd_for_all
 from milp_planner.milp.curves.fleets import CURVES, cheapest_fleet, curves_of
 from milp_planner.milp.curves.short_budget import fleet_within, links_by_budget_alone
 from milp_planner.milp.engines.certify import BOTH
-from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.program.lexicographic import (
     SCALE,
     Held,
     everything_served,
     stages_of,
 )
-from milp_planner.milp.program.limits.quotas import used_up
 from milp_planner.milp.program.model import FleetModel, build_model
 from milp_planner.plans.reasons import ServedInPart, ShortBudget
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
+from milp_planner.solving.assembly.short_notes import by_budget, in_part, short_note
+from milp_planner.solving.assembly.verify import keeps_all, violations
 from milp_planner.solving.first.fleets import first_fleets
+from milp_planner.solving.names_and_money import (
+    first_by_lists,
+    is_short_of_money_alone,
+    without_its_budget,
+)
 from milp_planner.solving.optimum import Optimizer
-from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, proven_by, without_plan
-from milp_planner.solving.stages import best_in_order, plan_of_stage, proven_throughout
+from milp_planner.solving.results import (
+    NOT_SOLVED,
+    Query,
+    SearchResult,
+    proven_by,
+    without_plan,
+)
+from milp_planner.solving.stages import (
+    best_in_order,
+    plan_of_stage,
+    proven_throughout,
+)
 from milp_planner.solving.tie_break import MOST_COLUMNS
-from milp_planner.solving.verify import keeps_all, violations
 
 MOST_FLEETS = 4
 """Fleets that take no search, cheapest first, that are held against every rule."""
@@ -81,16 +97,9 @@ def _sooner(optimizer: Optimizer, share: float) -> Optimizer:
     return replace(optimizer, session=replace(session, ends_s=min(ends_s, session.ends_s)))
 
 
-def _freed(optimizer: Optimizer) -> PlanningInput:
-    """The problem without its budget."""
-    problem = optimizer.instance.problem
-    limits = problem.limits.model_copy(update={"budget": None})
-    return replace(optimizer.instance, problem=problem.model_copy(update={"limits": limits}))
-
-
 def _has_fleet_for_all(optimizer: Optimizer) -> bool:
     """True where a fleet that takes no search serves everything, were there no budget."""
-    freed = _freed(optimizer)
+    freed = without_its_budget(optimizer.instance)
     try:
         with optimizer.session.in_force():
             fleets = list(islice(first_fleets(freed), MOST_FLEETS))
@@ -103,7 +112,7 @@ def _has_fleet_for_all(optimizer: Optimizer) -> bool:
 def without_budget(optimizer: Optimizer, query: Query, held: Held) -> SearchResult:
     """The best plan when money does not count; any of those that score the same."""
     freed = Optimizer(
-        _freed(optimizer),
+        without_its_budget(optimizer.instance),
         *(optimizer.settings, optimizer.provenance, optimizer.session, optimizer.required),
     )
     return freed.best(Query(query.difference).holding(held))
@@ -121,10 +130,9 @@ def _in_stages(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held]:
     Where a stage comes to no plan, for want of time or because an engine finds none in what the one
     before it holds, the plan of that one stands, unproven.
     """
-    held: Held = ()
-    runs: list[CertifiedRun] = []
-    before = NOT_SOLVED
-    for stage in stages_of(optimizer.instance.problem):
+    listed = first_by_lists(optimizer, query)
+    held, before, runs = listed.held, listed.result, listed.runs
+    for stage in stages_of(optimizer.instance.problem)[len(held) :]:
         try:
             model, run = optimizer.minimum(stage, replace(query, held=held))
         except OutOfTime:
@@ -139,7 +147,7 @@ def _in_stages(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held]:
     result = best_in_order(optimizer, query.holding(held))
     if result.plan is None:
         return (before if before.plan is not None else result), held
-    return proven_throughout(result, runs), held
+    return listed.with_proof_of(proven_throughout(result, runs)), held
 
 
 def _told(
@@ -149,51 +157,10 @@ def _told(
     no budget, is only told of."""
     if result.plan is None:
         return result
-    note = short_note(problem, result.known, cheapest)
+    is_none = cheapest.plan is None and cheapest.status is Status.INFEASIBLE
+    note = short_note(problem, result.known, cheapest.plan, is_none=is_none)
     plan = replace(result.known, warnings=(*result.known.warnings, note))
     return replace(result, plan=plan)
-
-
-def short_note(
-    problem: Problem, plan: Plan, cheapest: SearchResult = NOT_SOLVED
-) -> ShortBudget | ServedInPart:
-    """What is served of what was asked: by a short budget, and what everything would cost; else by
-    all that can be had, and what that is. `cheapest` is the answer were there no budget."""
-    if not _is_short_of_money(problem, cheapest):
-        return _in_part(problem, plan)
-    usd = cheapest.known.cash_usd_per_month if _serves_all(cheapest) else None
-    return _by_budget(problem, plan, usd)
-
-
-def _by_budget(problem: Problem, plan: Plan, everything_usd: float | None) -> ShortBudget:
-    assert problem.limits.budget is not None
-    served = tuple((w.name, 1 - w.shortfall_share) for w in plan.workloads)
-    return ShortBudget(problem.limits.budget.usd_per_month, served, everything_usd)
-
-
-def _in_part(problem: Problem, plan: Plan) -> ServedInPart:
-    rates = tuple(
-        (w.name, (1 - w.shortfall_share) * w.peak_requests_per_second, w.peak_requests_per_second)
-        for w in plan.workloads
-    )
-    return ServedInPart(rates, tuple(used_up(problem, plan)))
-
-
-def _is_short_of_money(problem: Problem, cheapest: SearchResult) -> bool:
-    """True where money is what is lacking; where that is not known, where only the budget says that
-    less may be served."""
-    if problem.limits.budget is None:
-        return False
-    if not all_may_be_short(problem):
-        return True
-    if cheapest.plan is None:
-        is_known = cheapest.status is Status.INFEASIBLE
-        return not is_known and problem.policy.when_short is None
-    return _serves_all(cheapest)
-
-
-def _serves_all(result: SearchResult) -> bool:
-    return result.plan is not None and not any(w.shortfall_share for w in result.plan.workloads)
 
 
 def still_told(problem: Problem, before: Plan, chosen: SearchResult) -> SearchResult:
@@ -202,9 +169,9 @@ def still_told(problem: Problem, before: Plan, chosen: SearchResult) -> SearchRe
     if told is None or chosen.plan is None or _shortage_told(chosen.plan) is not None:
         return chosen
     note = (
-        _by_budget(problem, chosen.plan, told.everything_usd)
+        by_budget(problem, chosen.plan, told.everything_usd)
         if isinstance(told, ShortBudget)
-        else _in_part(problem, chosen.plan)
+        else in_part(problem, chosen.plan)
     )
     plan = replace(chosen.plan, warnings=(*chosen.plan.warnings, note))
     return replace(chosen, plan=plan)
@@ -226,7 +193,7 @@ def _by_curves(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held] 
     """
     problem, began_s = optimizer.instance.problem, time.monotonic()
     asks_more = query.follows_others or optimizer.required is not None
-    if asks_more or optimizer.settings.solver != BOTH or not _is_short_of_money_alone(problem):
+    if asks_more or optimizer.settings.solver != BOTH or not is_short_of_money_alone(problem):
         return None
     assert problem.limits.budget is not None
     budget = problem.limits.budget.usd_per_month
@@ -235,7 +202,7 @@ def _by_curves(optimizer: Optimizer, query: Query) -> tuple[SearchResult, Held] 
             model = optimizer.model(query)
             if len(model.columns) <= MOST_COLUMNS or not links_by_budget_alone(model):
                 return None
-            freed = build_model(_freed(optimizer), model.fleet.candidates)
+            freed = build_model(without_its_budget(optimizer.instance), model.fleet.candidates)
             curves = curves_of(freed)
             if curves is None or usd_for_all(curves) is None:
                 return None  # it is not money that is lacking
@@ -264,11 +231,4 @@ def _plan_for_all(optimizer: Optimizer, freed: FleetModel) -> Plan | None:
         return None
     if fleet is None:
         return None
-    return assemble(_freed(optimizer), fleet.solution, optimizer.provenance)
-
-
-def _is_short_of_money_alone(problem: Problem) -> bool:
-    """True where only a budget's word lets something be left out, and at no price."""
-    priced = problem.policy.active_penalties.shortfall is not None
-    said = problem.policy.when_short in (None, "fail")
-    return problem.limits.budget is not None and said and not priced
+    return assemble(without_its_budget(optimizer.instance), fleet.solution, optimizer.provenance)

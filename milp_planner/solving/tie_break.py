@@ -26,9 +26,10 @@ from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.plans.records import Plan, Status
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.next_fleets import FEW_PLANS, MOST_BROKEN, freed
+from milp_planner.solving.assembly.verify import keeps_all, violations
+from milp_planner.solving.by_parts import are_dearer, best_by_parts, come_apart
 from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import NOT_SOLVED, Query, SearchResult, none_by, proven_by
-from milp_planner.solving.verify import keeps_all, violations
 
 MOST_COLUMNS = 300
 """In programs with more columns a tie is left as the solvers found it: it would cost too much.
@@ -38,8 +39,8 @@ Fewest changes against today's fleet are looked for in these, too."""
 MOST_TIED = 4
 """More plans of equal score than this are not listed: programs of their own find the preferred."""
 
-MOST_TIED_BY_CURVES = 40
-"""The same where they take no solver."""
+MOST_TIED_IF_QUICK = 40
+"""The same where they take no solver, or come out of lists."""
 
 MOST_LEARNED = 4
 """Times that the preferred plan is looked for, where it teaches the program that it is none."""
@@ -83,9 +84,12 @@ def next_of(
     while beyond is None or _is_tied(beyond, first):
         if beyond is not None:
             tied.append(_proven_like(beyond, first))
-        by_curves = optimizer.next_fleets.need_no_solver
-        if len(tied) > (MOST_TIED_BY_CURVES if by_curves else MOST_TIED):
+        is_quick = optimizer.next_fleets.need_no_solver or come_apart(optimizer)
+        if len(tied) > (MOST_TIED_IF_QUICK if is_quick else MOST_TIED):
             tied += _preferred(optimizer, query, min(tied, key=lambda one: one.score_usd_per_month))
+            beyond = None
+            break
+        if _none_is_tied(optimizer, query, tied):
             beyond = None
             break
         beyond = best_excluding(optimizer, query, tied, more_wanted=more_wanted)
@@ -95,6 +99,14 @@ def next_of(
         key=lambda result: (_is_dearer(result, tied), preference(optimizer.instance, result.known)),
     )
     return chosen, _after(query, chosen, tied, beyond) if more_wanted else Lookahead()
+
+
+def _none_is_tied(optimizer: Optimizer, query: Query, tied: Sequence[SearchResult]) -> bool:
+    """True where parts tell that no other plan scores the same; what comes next is told as soon."""
+    if not optimizer.next_fleets.need_no_solver:
+        query = replace(query, excluded=tuple(result.known for result in tied))
+        return are_dearer(optimizer, query, best_by_curves, _most_of_tied(tied))
+    return False
 
 
 def best_excluding(
@@ -107,8 +119,15 @@ def best_excluding(
     """
     excluded = tuple(result.known for result in results)
     query = replace(query, excluded=excluded, for_a_tie=not more_wanted)
+    known = best_known_apart(optimizer, query)
+    return optimizer.best(query) if known is None else known
+
+
+def best_known_apart(optimizer: Optimizer, query: Query) -> SearchResult | None:
+    """The best plan that those of the query do not rule out, without the program of all; None where
+    it takes that."""
     curved = best_by_curves(optimizer, query)
-    return optimizer.best(query) if curved is None else curved
+    return best_by_parts(optimizer, query, best_by_curves) if curved is None else curved
 
 
 def best_by_curves(optimizer: Optimizer, query: Query) -> SearchResult | None:
@@ -208,8 +227,13 @@ def _is_tied(one: SearchResult, other: SearchResult) -> bool:
 
 
 def _is_dearer(one: SearchResult, others: Sequence[SearchResult]) -> bool:
-    least = min(other.score_usd_per_month for other in others)
-    return one.score_usd_per_month > least + max(TIE_TOLERANCE_USD, TIE_TOLERANCE * abs(least))
+    return one.score_usd_per_month > _most_of_tied(others)
+
+
+def _most_of_tied(results: Sequence[SearchResult]) -> float:
+    """What plans score at most that score the same as these."""
+    least = min(result.score_usd_per_month for result in results)
+    return least + max(TIE_TOLERANCE_USD, TIE_TOLERANCE * abs(least))
 
 
 def _after(

@@ -9,9 +9,9 @@ from milp_planner.plans.differences import combines, trade, what_changed
 from milp_planner.plans.sentences import alternatives_text
 from milp_planner.questions.solve import plan_of, provenance_of
 from milp_planner.reporting.text.plans.alternatives import alternative_lines
+from milp_planner.solving.assembly.verify import violations
 from milp_planner.solving.results import Settings
 from milp_planner.solving.search import Search
-from milp_planner.solving.verify import violations
 from tests.support.builders import (
     big_and_small,
     catalog,

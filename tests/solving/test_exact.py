@@ -13,7 +13,7 @@ from milp_planner.inputs.problem.policies import may_fall_short
 from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.joining import solution_of
-from milp_planner.solving.verify import violations
+from milp_planner.solving.assembly.verify import violations
 from tests.support.builders import big_and_small, problem
 from tests.support.oracles.exact_checker import Checked, check
 from tests.support.random_problems import planned, random_case

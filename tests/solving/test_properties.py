@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milp_planner import SolverError, Status, prepare, solve
-from milp_planner.solving.verify import verify
+from milp_planner.solving.assembly.verify import verify
 from tests.support.builders import big_and_small, catalog, offering, problem
 from tests.support.examples import tries
 from tests.support.oracles.cases import as_input

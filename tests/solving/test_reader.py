@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from milp_planner import Catalog, Plan
-from milp_planner.solving.verify import violations
+from milp_planner.solving.assembly.verify import violations
 from tests.solving.test_exact import changed
 from tests.support.builders import (
     BIG,

@@ -9,8 +9,9 @@ beyond is paid for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import Protocol
 
 from milp_planner.deadline import check
 from milp_planner.lazily import dataclass, field
@@ -22,12 +23,34 @@ SLACK_OF_BUDGET = Fraction(1, 10**9)
 NEXT = Fraction(1, 10**12)
 """Shares closer than this are one."""
 
+NEAR = Fraction(1, 100)
+"""Shares between which it is looked whether there is any step at all."""
+
+
+class Carried(Protocol):
+    """The cheapest fleet that carries a share of every peak."""
+
+    @property
+    def usd_per_month(self) -> Fraction:
+        """What it costs."""
+
+    @property
+    def reach(self) -> Fraction:
+        """The share that it carries, at most 1."""
+
+
+class Costs(Protocol):
+    """φ of one workload."""
+
+    def least(self, share: Fraction) -> Carried | None:
+        """The cheapest fleet that carries this share; None where none does."""
+
 
 @dataclass
 class Steps:
     """φ of one workload with the steps of it that are known."""
 
-    curve: Curve
+    costs: Costs
     _known: list[tuple[Fraction, Fraction, Fraction]] = field(default_factory=list)
     """(from, to, USD per month) of shares."""
 
@@ -37,12 +60,16 @@ class Steps:
             if least <= share <= most:
                 return usd, most
         check()
-        found = self.curve.least(share)
+        found = self.costs.least(share)
         if found is None:
             return None
         usd, reach = found.usd_per_month, max(found.reach, share)
         self._known.append((share, reach, usd))
         return usd, reach
+
+    def least_usd(self, share: Fraction) -> Fraction:
+        """What is known to be spent on this share at least, as φ only rises; USD per month."""
+        return max((usd for least, _, usd in self._known if least <= share), default=Fraction(0))
 
 
 def usd_for_all(curves: Sequence[Curve]) -> Fraction | None:
@@ -52,34 +79,49 @@ def usd_for_all(curves: Sequence[Curve]) -> Fraction | None:
     return sum(known, Fraction(0)) if len(known) == len(fleets) else None
 
 
-def most_served(curves: Sequence[Curve], budget: Fraction) -> Fraction:
+def most_served(workloads: Sequence[Costs], budget: Fraction) -> Fraction:
     """The largest share of every peak that the budget pays for.
 
     Raises OutOfTime when time is up.
     """
-    steps = [Steps(curve) for curve in curves]
+    return max(shares_paid(workloads, budget), default=Fraction(0))
+
+
+def shares_paid(
+    workloads: Sequence[Costs], budget: Fraction, closer: Fraction = NEXT
+) -> Iterator[Fraction]:
+    """Ever larger shares of every peak that the budget pays for; the last is the largest.
+
+    closer: shares that differ by less are one.
+    """
+    steps = [Steps(costs) for costs in workloads]
+    paid, unpaid = Fraction(0), ALL + closer
+    while unpaid - paid > closer:
+        is_near = unpaid - paid < NEAR or not paid
+        for share in ([paid + closer] if is_near else []) + [(paid + unpaid) / 2]:
+            if share <= paid:
+                continue
+            reach = _reached(steps, share, budget)
+            if reach is None:
+                unpaid = share
+                break
+            paid = min(ALL, max(paid, reach))
+            yield paid
+            if paid >= ALL:
+                return
+
+
+def _reached(steps: Sequence[Steps], share: Fraction, budget: Fraction) -> Fraction | None:
+    """The share that as much pays for; None where the budget does not pay for it.
+
+    Who is known to spend most is asked first: after it the rest need often not be.
+    """
     allowed = budget * (1 + SLACK_OF_BUDGET)
-
-    def reached(share: Fraction) -> Fraction | None:
-        """The share that as much pays for; None where the budget does not pay for it."""
-        found = [one.at(share) for one in steps]
-        known = [one for one in found if one is not None]
-        if len(known) < len(found) or sum(usd for usd, _ in known) > allowed:
+    least = {i: one.least_usd(share) for i, one in enumerate(steps)}
+    reach, usd = ALL, sum(least.values(), Fraction(0))
+    for i in sorted(least, key=lambda i: -least[i]):
+        found = None if usd > allowed else steps[i].at(share)
+        if found is None:
             return None
-        return min((reach for _, reach in known), default=ALL)
-
-    paid, unpaid = Fraction(0), ALL + NEXT
-    while unpaid - paid > NEXT:
-        reach = reached(paid + NEXT)
-        if reach is None:
-            return paid
-        paid = max(paid, reach)
-        if paid >= ALL:
-            return ALL
-        middle = (paid + unpaid) / 2
-        reach = reached(middle)
-        if reach is None:
-            unpaid = middle
-        else:
-            paid = min(ALL, reach)
-    return paid
+        usd, reach = usd + found[0] - least[i], min(reach, found[1])
+    return reach if usd <= allowed else None

@@ -1,12 +1,12 @@
 """The cheapest fleet of few names: of so many providers, regions or types of GPU at most.
 
 Such a limit links workloads by nothing but the names. Where some may not be used, every workload
-is a curve of its own:
+is a problem of its own:
 
     min Σ_w φ_w(names) over all sets of names that are few enough
 
 By branch and bound (Land and Doig 1960). A branch has names that it may not use and names that it
-is to keep; its curves, over all that it may use, are no dearer than any of its fleets. Where theirs
+is to keep; its fleets, over all that it may use, are no dearer than any of theirs. Where theirs
 are few enough they are the best of the branch. Else one name too many is left out in one branch and
 kept in the other; once as many are kept as may be, no other name may be used. A fleet stays the
 cheapest where only names go that it does not use, so that few curves are made anew.
@@ -15,9 +15,9 @@ cheapest where only names go that it does not use, so that few curves are made a
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from milp_planner.candidates.records import Candidate
 from milp_planner.inputs.problem.records import Problem
@@ -36,9 +36,11 @@ MOST_BRANCHES = 3_000
 Name = tuple[str, str]
 """A rule that counts names, and a name that it counts."""
 
+Fleet = TypeVar("Fleet", covariant=True)
 
-class _UnprovenError(Exception):
-    """A curve that its own check does not let pass."""
+
+class UnprovenError(Exception):
+    """A fleet that is not proven the cheapest."""
 
 
 class Count(NamedTuple):
@@ -50,6 +52,33 @@ class Count(NamedTuple):
     def names_of(self, candidates: Sequence[Candidate]) -> set[Name]:
         """The names of candidates, without those that do not count."""
         return {(self.rule.name, name) for k in candidates if (name := self.rule.name_of(k))}
+
+
+class Least(NamedTuple, Generic[Fleet]):
+    """The cheapest fleet of a workload."""
+
+    usd_per_month: Fraction
+    fleet: Fleet
+    spent: Mapping[Candidate, Fraction]
+    """USD per month."""
+
+
+class Alone(Protocol[Fleet]):
+    """A workload that nothing links to others but the names that they use."""
+
+    @property
+    def name(self) -> str:
+        """The workload's."""
+
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        """All that it may use."""
+
+    def cheapest(self, kept: Sequence[Candidate]) -> Least[Fleet] | None:
+        """Its cheapest fleet of some of these; None where there is none.
+
+        Raises UnprovenError where that takes too long, and OutOfTime when time is up.
+        """
 
 
 def counts_of(problem: Problem) -> tuple[Count, ...]:
@@ -70,26 +99,6 @@ def without_budget_and_counts(problem: Problem) -> Problem:
     return problem.model_copy(update={"limits": limits.model_copy(update=update)})
 
 
-class _Least(NamedTuple):
-    """The cheapest fleet of a workload, and what it spends on each name."""
-
-    curve: Curve
-    fleet: Priced
-    usd_by_name: dict[Name, Fraction]
-
-
-class _Branch(NamedTuple):
-    """Fleets without some names, in order of what they cost."""
-
-    usd: Fraction
-    """No fleet of the branch costs less."""
-
-    number: int
-    banned: frozenset[Name]
-    kept: frozenset[Name]
-    fleets: tuple[_Least, ...]
-
-
 def cheapest_of_few(model: FleetModel, counts: Sequence[Count]) -> CurvedFleet | None:
     """The cheapest fleet of a program that keeps the counts, which are no rows of it.
 
@@ -97,116 +106,167 @@ def cheapest_of_few(model: FleetModel, counts: Sequence[Count]) -> CurvedFleet |
     OutOfTime when time is up.
     """
     covers = covers_of(model)
-    if covers is None:
-        return None
-    try:
-        best = _Search(covers, counts).best()
-    except _UnprovenError:
-        return None
+    best = None if covers is None else best_of_few([*map(Covered, covers)], counts)
     if best is None:
         return None
-    found = [(least.curve, least.fleet) for least in best.fleets]
-    return CurvedFleet(solution_of(found, len(model.fleet.blocks)), float(best.usd))
+    usd = sum((least.usd_per_month for least in best), Fraction(0))
+    blocks = len(model.fleet.blocks)
+    return CurvedFleet(solution_of((least.fleet for least in best), blocks), float(usd))
 
 
-@dataclass
-class _Search:
-    covers: Sequence[Cover]
-    counts: Sequence[Count]
-    _known: dict[tuple[str, frozenset[Name]], _Least | None] = field(default_factory=dict)
-    _made: int = 0
-
-    def best(self) -> _Branch | None:
-        """The cheapest branch whose fleets are of few enough names, cheapest bounds first."""
-        root = self._branch(frozenset(), frozenset())
-        waiting = [] if root is None else [root]
-        while waiting and self._made <= MOST_BRANCHES:
-            branch = heapq.heappop(waiting)
-            over = next((c for c in self.counts if len(_used(branch, c)) > c.most), None)
-            if over is None:
-                return branch
-            for child in self._children(branch, over):
-                heapq.heappush(waiting, child)
+def best_of_few(
+    workloads: Sequence[Alone[Fleet]], counts: Sequence[Count]
+) -> Sequence[Least[Fleet]] | None:
+    """The cheapest fleets that keep the counts together; None where there are none, that is not
+    proven, or too many branches must be looked at. Raises OutOfTime when time is up."""
+    try:
+        best = _Search(workloads, counts).best()
+    except UnprovenError:
         return None
+    return None if best is None else best.fleets
 
-    def _children(self, branch: _Branch, over: Count) -> Iterator[_Branch]:
-        """Without the name on which most is spent, of those that are not kept; and with it."""
-        used = _used(branch, over)
-        name = min(used.keys() - branch.kept, key=lambda name: (-used[name], name))
-        without = self._branch(branch.banned | {name}, branch.kept, branch)
-        if without is not None:
-            yield without
-        kept, banned = branch.kept | {name}, branch.banned
-        every = over.names_of([k for cover in self.covers for k in cover.carries])
-        if len(kept & every) == over.most:
-            banned |= every - kept
-        with_it = self._branch(banned, kept, branch)
-        if with_it is not None:
-            yield with_it
 
-    def _branch(
-        self, banned: frozenset[Name], kept: frozenset[Name], above: _Branch | None = None
-    ) -> _Branch | None:
-        """A branch; None where some workload has no fleet in it."""
-        fleets: list[_Least] = []
-        for i, cover in enumerate(self.covers):
-            before = None if above is None else above.fleets[i]
-            least = before
-            if before is None or not banned.isdisjoint(before.usd_by_name):
-                least = self._least(cover, banned)
-            if least is None:
-                return None
-            fleets.append(least)
-        self._made += 1
-        usd = sum((least.fleet.usd_per_month for least in fleets), Fraction(0))
-        return _Branch(usd, self._made, banned, kept, tuple(fleets))
+@dataclass(frozen=True)
+class Covered:
+    """A workload whose fleets are on a curve."""
 
-    def _least(self, cover: Cover, banned: frozenset[Name]) -> _Least | None:
-        every = {name for count in self.counts for name in count.names_of([*cover.carries])}
-        key = cover.workload, banned & every
-        if key not in self._known:
-            self._known[key] = self._looked_for(self._without(cover, banned))
-        return self._known[key]
+    cover: Cover
 
-    def _without(self, cover: Cover, banned: frozenset[Name]) -> Cover:
-        def may(k: Candidate) -> bool:
-            return all(banned.isdisjoint(count.names_of([k])) for count in self.counts)
+    @property
+    def name(self) -> str:
+        """The workload's."""
+        return self.cover.workload
 
-        held, elastic = (tuple(filter(may, kinds)) for kinds in (cover.held, cover.elastic))
-        return replace(cover, held=held, elastic=elastic)
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        """All that it may use."""
+        return [*self.cover.carries]
 
-    def _looked_for(self, cover: Cover) -> _Least | None:
-        curve = Curve.of(cover)
+    def cheapest(self, kept: Sequence[Candidate]) -> Least[tuple[Curve, Priced]] | None:
+        """Its cheapest fleet of some of these; None where there is none."""
+        cover, may = self.cover, set(kept)
+        held, elastic = (
+            tuple(k for k in kinds if k in may) for kinds in (cover.held, cover.elastic)
+        )
+        curve = Curve.of(replace(cover, held=held, elastic=elastic))
         fleet = curve.least()
         if fleet is None:
             return None
         if curve.broken:
-            raise _UnprovenError
-        spent: dict[Name, Fraction] = {}
-        for k, usd in _spent(curve, fleet):
-            for count in self.counts:
-                for name in count.names_of([k]):
-                    spent[name] = spent.get(name, Fraction(0)) + usd
-        return _Least(curve, fleet, spent)
+            raise UnprovenError
+        return Least(fleet.usd_per_month, (curve, fleet), _spent(curve, fleet))
 
 
-def _used(branch: _Branch, count: Count) -> dict[Name, Fraction]:
+class _Branch(NamedTuple, Generic[Fleet]):
+    """Fleets without some names, in order of what they cost."""
+
+    usd: Fraction
+    """No fleet of the branch costs less."""
+
+    number: int
+    """Of equal ones the last is looked at first."""
+
+    banned: frozenset[Name]
+    kept: frozenset[Name]
+    fleets: tuple[Least[Fleet], ...]
+    """The dearest that is known of fewer banned names; it may use some of the others."""
+
+
+@dataclass
+class _Search(Generic[Fleet]):
+    workloads: Sequence[Alone[Fleet]]
+    counts: Sequence[Count]
+    _known: dict[str, dict[frozenset[Name], Least[Fleet] | None]] = field(default_factory=dict)
+    _made: int = 0
+
+    def best(self) -> _Branch[Fleet] | None:
+        """The cheapest branch whose fleets are of few enough names, cheapest bounds first."""
+        for workload in self.workloads:
+            self._known[workload.name] = {frozenset(): workload.cheapest(workload.candidates)}
+        waiting = [*self._branch(frozenset(), frozenset())]
+        while waiting and self._made <= MOST_BRANCHES:
+            branch = heapq.heappop(waiting)
+            stale = self._stale(branch)
+            if stale is not None:
+                self._make_anew(stale, branch.banned)
+                more = self._branch(branch.banned, branch.kept)
+            else:
+                over = next((c for c in self.counts if len(_used(branch, c)) > c.most), None)
+                if over is None:
+                    return branch
+                more = self._children(branch, over)
+            for child in more:
+                heapq.heappush(waiting, child)
+        return None
+
+    def _children(self, branch: _Branch[Fleet], over: Count) -> Iterator[_Branch[Fleet]]:
+        """Without the name on which most is spent, of those that are not kept; and with it."""
+        used = _used(branch, over)
+        name = min(used.keys() - branch.kept, key=lambda name: (-used[name], name))
+        yield from self._branch(branch.banned | {name}, branch.kept)
+        kept, banned = branch.kept | {name}, branch.banned
+        every = over.names_of([k for one in self.workloads for k in one.candidates])
+        if len(kept & every) == over.most:
+            banned |= every - kept
+        yield from self._branch(banned, kept)
+
+    def _branch(self, banned: frozenset[Name], kept: frozenset[Name]) -> Iterator[_Branch[Fleet]]:
+        """A branch; none where some workload is known to have no fleet in it."""
+        fleets: list[Least[Fleet]] = []
+        for workload in self.workloads:
+            known = [one for names, one in self._known[workload.name].items() if names <= banned]
+            fewer = [one for one in known if one is not None]
+            if len(fewer) < len(known):
+                return
+            fleets.append(max(fewer, key=lambda one: self._order(one, banned)))
+        self._made += 1
+        usd = sum((least.usd_per_month for least in fleets), Fraction(0))
+        yield _Branch(usd, -self._made, banned, kept, tuple(fleets))
+
+    def _order(self, least: Least[Fleet], banned: frozenset[Name]) -> tuple[Fraction, bool]:
+        return least.usd_per_month, not self._spent_on(least, banned)
+
+    def _stale(self, branch: _Branch[Fleet]) -> Alone[Fleet] | None:
+        """The workload whose fleet spends most on what is banned; None where none uses it."""
+        spent = [self._spent_on(least, branch.banned) for least in branch.fleets]
+        stale = [i for i, one in enumerate(spent) if one]
+        return self.workloads[max(stale, key=lambda i: sum(spent[i]))] if stale else None
+
+    def _spent_on(self, least: Least[Fleet], banned: frozenset[Name]) -> list[Fraction]:
+        """What is spent on each candidate of banned names, USD per month."""
+        spent = least.spent.items()
+        return [usd for k, usd in spent if not banned.isdisjoint(self._names_of([k]))]
+
+    def _make_anew(self, workload: Alone[Fleet], banned: frozenset[Name]) -> None:
+        """Find a workload's cheapest fleet without these names, for this branch and any other."""
+        kept = [k for k in workload.candidates if banned.isdisjoint(self._names_of([k]))]
+        mine = banned & self._names_of(workload.candidates)
+        self._known[workload.name][mine] = workload.cheapest(kept)
+
+    def _names_of(self, candidates: Sequence[Candidate]) -> set[Name]:
+        return {name for count in self.counts for name in count.names_of(candidates)}
+
+
+def _used(branch: _Branch[Fleet], count: Count) -> dict[Name, Fraction]:
     """What a branch's fleets spend on each of the names that a rule counts, USD per month."""
     usd: dict[Name, Fraction] = {}
     for least in branch.fleets:
-        for name, spent in least.usd_by_name.items():
-            if name[0] == count.rule.name:
+        for k, spent in least.spent.items():
+            for name in count.names_of([k]):
                 usd[name] = usd.get(name, Fraction(0)) + spent
     return usd
 
 
-def _spent(curve: Curve, fleet: Priced) -> Iterator[tuple[Candidate, Fraction]]:
-    """What a fleet spends on each candidate, USD per month, in parts."""
+def _spent(curve: Curve, fleet: Priced) -> Mapping[Candidate, Fraction]:
+    """What a fleet spends on each candidate, USD per month."""
     cover = curve.cover
+    spent: dict[Candidate, Fraction] = {}
     for i, n in units_of(fleet.held).items():
         k = cover.held[i]
-        yield k, n * cover.hours_held[k] * cover.usd_per_hour[k]
+        spent[k] = n * cover.hours_held[k] * cover.usd_per_hour[k]
     for t, step in fleet.elastic.items():
         for i, n in units_of(step).items():
             k = cover.elastic[i]
-            yield k, n * cover.hours[t] * cover.usd_per_hour[k]
+            usd = n * cover.hours[t] * cover.usd_per_hour[k]
+            spent[k] = spent.get(k, Fraction(0)) + usd
+    return spent

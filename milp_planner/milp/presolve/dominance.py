@@ -29,7 +29,7 @@ from milp_planner.candidates.sharing.standing import unit_key
 from milp_planner.deadline import checked
 from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.presolve.shared_dominance import prune_parts, unit_likeness
-from milp_planner.milp.presolve.worth_sharing import parts_worth_sharing
+from milp_planner.milp.presolve.worth_sharing import every_part, parts_worth_sharing
 from milp_planner.milp.program.costs.terms import COST_TERMS
 from milp_planner.milp.program.families import judges_of, sets_unknown_keys, standing_of
 from milp_planner.milp.program.language.rule import Standing
@@ -205,6 +205,16 @@ def _prune_units(
         cheapest.setdefault(same, k)
         kept.append(k)
     return kept, dominated_by
+
+
+def reduced(instance: PlanningInput, *, pruning: bool, merge_twins: bool) -> Pruned:
+    """The candidates of a problem without those that a plan need not look at, as far as asked."""
+    candidates = instance.candidates.candidates
+    if merge_twins and pruning:
+        return prune(instance, candidates)
+    listed = without_twins(instance, candidates) if merge_twins else all_of(candidates)
+    parts = every_part(instance, listed.kept)
+    return replace(listed, kept=sorted((*listed.kept, *parts), key=lambda k: k.id))
 
 
 def without_twins(instance: PlanningInput, candidates: Iterable[Candidate]) -> Pruned:

@@ -131,9 +131,10 @@ class Numbers:
         yield from (_entry("RHS", name, row.right) for name, row in self.rows.items())
         yield "BOUNDS\n"
         for name, one in self.columns.items():
-            yield f" LO BND {name} {one.low:.12e}\n"
+            # as far right as in fixed columns, or CBC takes the first set's name for no name
+            yield f" LO BND       {name}  {one.low:.12e}\n"
             if one.high < math.inf:
-                yield f" UP BND {name} {one.high:.12e}\n"
+                yield f" UP BND       {name}  {one.high:.12e}\n"
         yield "ENDATA\n"
 
 

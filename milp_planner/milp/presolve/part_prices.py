@@ -20,6 +20,10 @@ from milp_planner.inputs.problem.records import Problem
 from milp_planner.milp.program.language.variables import tracks_changes
 from milp_planner.milp.program.limits.quotas import user_quotas
 
+LARGE = 20_000
+"""Columns before pruning above which it saves time to leave out what may not bind: quotas, and
+wishes that all plans keep in one way."""
+
 
 def counts_units(problem: Problem) -> bool:
     """True where a part of a unit might count for more than its share of it, or cost more."""

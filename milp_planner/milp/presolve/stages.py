@@ -10,12 +10,23 @@ from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.covering import covers_of
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.presolve.lazy_rows import independent, only_blocks, only_workloads
+from milp_planner.milp.presolve.part_prices import columns_of
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.limits.quotas import with_quotas
 from milp_planner.milp.program.model import FleetModel, build_model
 
 PartKey = tuple[tuple[str, ...], tuple[str, ...]]
 """Workloads, and blocks, that are solved apart from all others, by name."""
+
+
+def is_long(instance: PlanningInput, kept: Iterable[Candidate], most: int) -> bool:
+    """True of a program with more columns than so many, or with rows by prices in place of columns
+    for routes, which are found in turns."""
+    kept = tuple(kept)
+    if columns_of(instance, kept) > most:
+        return True
+    fleet = build_model(instance, kept).fleet
+    return bool(fleet.prices) or len(fleet.meaning) > most
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import pulp
 from milp_planner.candidates.records import Candidate, change_key
 from milp_planner.lazily import dataclass, field
 from milp_planner.milp.program.language.rows import GE, LE, Row
-from milp_planner.milp.program.language.variables import Terms, add
+from milp_planner.milp.program.language.variables import Fleet, Terms, add
 from milp_planner.milp.program.model import FleetModel
 from milp_planner.plans.records import Plan
 
@@ -167,6 +167,28 @@ def exclude(
             model.add_row("Other", _other(switches, one.plan, where))
 
 
+def contain(model: FleetModel, plan: Plan) -> None:
+    """Add the rows that ask for a plan and maybe more: no use of it shrinks."""
+    by_key: dict[Key, list[Candidate]] = {}
+    for k in model.fleet.candidates:
+        by_key.setdefault(change_key(k), []).append(k)
+    for (key, t), units in sorted(uses(plan).items()):
+        terms: Terms = {}
+        for k in by_key.get(key, ()):
+            if k.mode.per_token:
+                terms |= dict.fromkeys(_shares_of(model.fleet, k), 1 / LEAST_TOKEN_SHARE)
+            else:
+                terms |= {column: 1.0 for _, column in model.fleet.units_on(k, t)}
+        model.add_row("Contains", Row(f"{' '.join(key)} {t}", terms, GE, float(units)))
+
+
+def _shares_of(fleet: Fleet, k: Candidate) -> list[pulp.LpVariable]:
+    """The columns of what an API serves."""
+    cells = ((q, t) for t in fleet.busy(k.workload) for q in fleet.classes(k.workload))
+    found = (fleet.shares.get((k, q, t)) for q, t in cells)
+    return [share for share in found if share is not None]
+
+
 def _contained(switches: _Switches, earlier: Plan) -> Row:
     """Some use of the earlier plan shrinks."""
     shrinks = [
@@ -272,9 +294,7 @@ class _Switches:
     ) -> Iterator[tuple[pulp.LpVariable, ...]]:
         fleet = self.model.fleet
         if k.mode.per_token:
-            busy = fleet.busy(k.workload)
-            shares = (fleet.shares.get((k, q, t)) for t in busy for q in fleet.classes(k.workload))
-            yield from ((share,) for share in shares if share is not None)
+            yield from ((share,) for share in _shares_of(fleet, k))
             return
         units = (tuple(column for _, column in fleet.units_on(k, t)) for t in blocks)
         yield from dict.fromkeys(columns for columns in units if columns)

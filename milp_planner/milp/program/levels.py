@@ -53,6 +53,9 @@ class Splits:
     routed: set[str] = field(default_factory=set)
     """Workloads whose routes are columns whatever their form."""
 
+    by_prices: bool = False
+    """Whether routes are rows by prices however few columns they would be."""
+
     @property
     def count(self) -> int:
         """How many there are, but for the last."""

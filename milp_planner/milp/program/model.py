@@ -101,7 +101,8 @@ def build_model(
     lp = pulp.LpProblem("fleet", pulp.LpMinimize)
     rules = rules_of(instance.problem) if rules is None else rules
     levels = utilization_levels(instance)
-    unrouted = without_routes(instance, candidates, rules, levels, beside=splits.routed)
+    routes = splits.routed, splits.by_prices
+    unrouted = without_routes(instance, candidates, rules, levels, *routes)
     fleet = add_variables(
         *(lp, instance, candidates, levels, room or {}, rules, folds or {}),
         dict.fromkeys(unrouted, ()),

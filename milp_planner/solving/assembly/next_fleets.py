@@ -43,6 +43,9 @@ class NextFleets:
     """Fleets that broke a limit which no row of the search knows; whatever contains one breaks it,
     too."""
 
+    by_parts: object = None
+    """Where the search that puts them together of parts is kept: see `tie_break.py`."""
+
     _model: FleetModel | None = None
     _search: NextBest | None = None
 

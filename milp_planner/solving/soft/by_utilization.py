@@ -31,7 +31,8 @@ from milp_planner.inputs.problem.policies import (
 from milp_planner.inputs.problem.policy import Penalties, Utilization
 from milp_planner.lazily import dataclass, field, replace
 from milp_planner.milp.curves.covering import COVERED
-from milp_planner.milp.curves.listed.search import SAME_USD, Listed, cheapest_listed
+from milp_planner.milp.curves.listed.lists import cheapest_listed
+from milp_planner.milp.curves.listed.search import SAME_USD, Listed
 from milp_planner.milp.presolve.dominance import prune
 from milp_planner.milp.presolve.lazy_rows import relaxed_values
 from milp_planner.milp.presolve.routing import balanced
@@ -251,7 +252,7 @@ class _Search:
         for _ in range(MOST_LEARNED):
             model = self._taught(cooled, kept)
             self.listings += 1
-            listed = cheapest_listed(model, below_usd)
+            listed = cheapest_listed(model, below_usd=below_usd)
             if listed is None or not listed.values:
                 return None if listed is None else (listed, None)
             if self._has_learned(model, listed):

@@ -23,8 +23,8 @@ from milp_planner import (
 from milp_planner.plans.reasons import BatchesDone
 from milp_planner.questions.sweeps import frontier
 from milp_planner.reporting.text.plans.table import plan_text
+from milp_planner.solving.assembly.verify import violations
 from milp_planner.solving.checks.batch import window_faults
-from milp_planner.solving.verify import violations
 from milp_planner.traffic.month import TimeBlock, make_schedule
 from tests.support.builders import catalog, offering, problem, raw, token_price, workload
 from tests.support.examples import tries

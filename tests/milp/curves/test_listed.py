@@ -21,9 +21,10 @@ from milp_planner.solving import optimum
 from tests.support.builders import catalog, offering, problem, raw
 
 SHORT, LONG = (1, 1), (10, 10)
+BY_THE_HOUR = ("dedicated", "autoscaling")
 
 
-def covering(held, elastic, hours, rows, gpus=None) -> Covering:
+def covering(held, elastic, hours, rows, gpus=None, rationed=()) -> Covering:
     """held: USD/month of each kind; elastic: USD/hour; rows: for each block, of all kinds."""
     blocks = range(len(hours))
     names = tuple(f"h{j}" for j in range(len(held)))
@@ -37,6 +38,7 @@ def covering(held, elastic, hours, rows, gpus=None) -> Covering:
         rows=tuple(np.array(of_block, dtype=float) for of_block in rows),
         most=dict.fromkeys(itertools.chain(names, *in_blocks), math.inf),
         gpus=GpuPrice(np.zeros(len(held) + len(elastic)), 0.0, 0.0) if gpus is None else gpus,
+        rationed=tuple(rationed),
     )
 
 
@@ -45,7 +47,7 @@ def test_two_rows_take_one_unit_of_each_kind():
     # one do. By day two units are needed: of the held kind two cost $200, one and an elastic one of
     # $1/h in 90 hours $190.
     asked = covering([100], [1.0], [90, 210], [[[0.5, 0.5], [0.6, 0.5]], [[1.0, 1.0]]])
-    values, usd = cheapest_cover(asked)
+    values, usd = cheapest_cover(asked)[:2]
     assert usd == pytest.approx(190)
     assert {name for name, on in values.items() if on} == {"h0", "e0-0"}
 
@@ -65,9 +67,9 @@ def test_a_gpu_too_many_costs_more_than_a_dearer_unit():
     asked = [[[0.5, 1.0]]], [100]
     gpus = np.array([4.0, 6.0])
     rented = {"held": [100, 210], "elastic": [], "hours": asked[1], "rows": asked[0]}
-    _, usd = cheapest_cover(covering(**rented, gpus=GpuPrice(gpus, 6, 4)))
+    _, usd, *_ = cheapest_cover(covering(**rented, gpus=GpuPrice(gpus, 6, 4)))
     assert usd == pytest.approx(208)
-    values, usd = cheapest_cover(covering(**rented, gpus=GpuPrice(gpus, 6, 6)))
+    values, usd, *_ = cheapest_cover(covering(**rented, gpus=GpuPrice(gpus, 6, 6)))
     assert usd == pytest.approx(210)
     assert values == {"h0": 0, "h1": 1}
 
@@ -90,10 +92,27 @@ def test_the_block_with_most_gpus_does_with_fewer():
 def test_nothing_dearer_than_asked_is_looked_for():
     # One unit of $100 is the cheapest fleet.
     asked = covering([100], [], [360], [[[1.0]]])
-    assert cheapest_cover(asked, 101) == ({"h0": 1}, pytest.approx(100))
-    values, least = cheapest_cover(asked, 99)
+    assert cheapest_cover(asked, below_usd=101)[:2] == ({"h0": 1}, pytest.approx(100))
+    values, least = cheapest_cover(asked, below_usd=99)[:2]
     assert not values
     assert 98.9 < least <= 99
+
+
+def test_what_rationed_kinds_leave_is_told_by_block():
+    # Spot (the second kind) counts in one row alone: the other asks for 2 of 4 units by day, and by
+    # night for 2 of 3, of which a small block needs no more than one. Two units by the hour and two
+    # of spot cost $2.20/h by day, two and one $2.10/h by night.
+    day, night = [[1 / 4, 1 / 4], [1 / 2, 0]], [[1 / 3, 1 / 3], [1 / 2, 0]]
+    asked = covering([], [1.0, 0.1], [300, 420], [day, night], rationed=[1])
+    rows = surrogates_of(asked)
+    nth = rows.of_unit[:, 1].argmax()
+    assert rows.asked[nth].tolist() == pytest.approx([1, 3 / 4])
+    assert rows.of_others[nth].tolist() == pytest.approx([1 / 2, 1 / 2])
+    assert cheapest_cover(asked)[1] == pytest.approx(300 * 2.2 + 420 * 2.1)
+    # by the row of all kinds alone four units of spot would do
+    assert least_usd(asked, rows, 400)[nth] == pytest.approx(300 * 2.2 + 420 * 2.1, rel=0.01)
+    free = replace(asked, rationed=())
+    assert least_usd(free, surrogates_of(free), 400)[nth] < 300 * 0.4 + 420 * 0.3 + 1e-6
 
 
 def drawn(seed: int) -> Covering:
@@ -109,11 +128,19 @@ def drawn(seed: int) -> Covering:
         row[rng.randrange(held + elastic)] = 2.0
     loads = sorted((rng.uniform(0.5, 4) for _ in range(rng.randint(1, 3))), reverse=True)
     rows = [[[min(1.0, a / load) for a in row] for row in worth] for load in loads]
+    kinds = range(held, held + elastic) if elastic or len(loads) > 1 else range(held)
+    rationed = [j for j in kinds if rng.random() < 0.5]
+    if any(a > 0 for j, a in enumerate(worth[0]) if j not in rationed):
+        part = rng.choice([0.2, 0.5, 0.9])
+        for of_block in rows:
+            more = [min(1.0, a / part) for a in of_block[0]]
+            of_block.append([0.0 if j in rationed else a for j, a in enumerate(more)])
     return covering(
         [rng.randint(20, 300) for _ in range(held)],
         [rng.randint(1, 9) / 10 for _ in range(elastic)],
         [rng.choice([30, 200, 360]) for _ in loads],
         rows,
+        rationed=rationed,
     )
 
 
@@ -124,6 +151,7 @@ def priced(seed: int) -> Covering:
     if len(asked.elastic) == 2:  # one that is dearer, and has fewer GPUs
         usd = asked.elastic_usd.min() * np.array([1.0, 1.1])
         rows = [np.hstack([rows[:, :-2], rows[:, [-1, -1]]]) for rows in asked.rows]
+        rows = [of_block[of_block.any(axis=1)] for of_block in rows]  # no row that nothing keeps
         asked = replace(asked, elastic_usd=usd, rows=tuple(rows))
     of_kind = np.array([rng.choice([0.0, 1.0, 2.0, 4.0]) for _ in asked.rows[0][0]])
     if len(asked.elastic) == 2:
@@ -188,7 +216,7 @@ def test_lists_that_are_too_many_leave_a_bound(seed, monkeypatch):
     if found is None:
         assert math.isinf(every)
     else:
-        values, usd = found
+        values, usd = found[:2]
         assert 0 < usd <= every + 1e-6
         assert usd == pytest.approx(every) or not values
 
@@ -203,8 +231,9 @@ def always(monkeypatch):
     monkeypatch.setattr(covered, "MOST_ROUTES", 0)
 
 
-def market(seed: int):
-    """Three providers with two GPUs each, held or by the hour; no two are good at the same."""
+def market(seed: int, *more: str):
+    """Three providers with two GPUs each, held or by the hour, or paid in other ways as well; no
+    two are good at the same."""
     rng = random.Random(seed)
     gpus = [f"g{i}" for i in range(6)]
     offers = [
@@ -212,7 +241,7 @@ def market(seed: int):
             f"p{i % 3}",
             gpu,
             rng.randint(10, 60) / 10,
-            billing=rng.choice(["dedicated", "autoscaling"]),
+            billing=rng.choice([*BY_THE_HOUR, *more]),
         )
         for i, gpu in enumerate(gpus)
     ]
@@ -244,13 +273,14 @@ LIMITS = {
     "plain": {},
     "share": {"limits": {"providers": {"max_share": 0.6}}},
     "survive": {"limits": {"survive_loss_of": "provider"}},
+    "spot": {"limits": {"spot_share": 0.5, "billing": {"allow": [*BY_THE_HOUR, "spot"]}}},
 }
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("limits", LIMITS)
 def test_a_solver_alone_finds_the_same(limits, seed, always):
-    asked, rented = day(seed, **LIMITS[limits]), market(seed)
+    asked, rented = day(seed, **LIMITS[limits]), market(seed, *["spot"] * (limits == "spot"))
     mine = solve(asked, rented, alternatives=0)
     other = solve(asked, rented, alternatives=0, solver="highs")
     assert mine.status == other.status

@@ -26,10 +26,10 @@ from milp_planner.milp.presolve.dominance import prune
 from milp_planner.plans.reasons import LlmsChosen
 from milp_planner.reporting.text.plans.table import plan_text
 from milp_planner.reporting.text.questions.explain import why_not_text
+from milp_planner.solving.assembly.verify import violations
 from milp_planner.solving.first.few import list_few
 from milp_planner.solving.prepare import outline_of
 from milp_planner.solving.re_solve import cash_of
-from milp_planner.solving.verify import violations
 from tests.support.builders import catalog, offering, problem, raw, token_price, workload
 from tests.support.examples import tries
 

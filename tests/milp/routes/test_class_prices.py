@@ -296,7 +296,7 @@ def test_rows_by_any_prices_keep_every_fleet_that_can_be_routed(by_prices, seed)
 @pytest.fixture
 def unlisted(by_prices, monkeypatch):
     """The solvers have it: see `milp/curves/listed/`."""
-    monkeypatch.setattr(lists, "cheapest_listed", lambda _: None)
+    monkeypatch.setattr(lists, "cheapest_listed", lambda *_: None)
 
 
 @pytest.mark.parametrize("patient", [False, True])

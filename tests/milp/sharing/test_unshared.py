@@ -8,8 +8,8 @@ import pytest
 
 from milp_planner import Status, solve
 from milp_planner.milp.presolve import folding
-from milp_planner.solving import parts, search
-from milp_planner.solving.results import NOT_SOLVED
+from milp_planner.solving import parts, search, together
+from milp_planner.solving.results import NOT_SOLVED, SearchResult
 from tests.milp.sharing import test_folding as hourly
 from tests.milp.sharing import test_shared_by_default as by_default
 from tests.milp.sharing.test_shared_units import NODE, nodes, two
@@ -20,8 +20,14 @@ LOOKED_AT += ["strict", "overload"]
 
 @pytest.fixture(autouse=True)
 def _small_programs_are_looked_at_too(monkeypatch):
-    monkeypatch.setattr(search, "MOST_COLUMNS", 0)
+    monkeypatch.setattr(together, "MOST_COLUMNS", 0)
     monkeypatch.setattr(parts, "MOST_COLUMNS", 0)
+
+
+@pytest.fixture
+def of_all(monkeypatch):
+    """Nothing is put together out of what each may choose: the program of all decides."""
+    monkeypatch.setattr(search, "best_together", lambda *told: None)
 
 
 @pytest.fixture
@@ -51,7 +57,7 @@ def test_where_a_whole_node_is_no_dearer_for_one_nothing_more_is_solved(answers)
     assert shares(answers) == [Status.OPTIMAL]
 
 
-def test_where_a_part_of_a_node_is_cheaper_the_program_of_all_decides(answers):
+def test_where_a_part_of_a_node_is_cheaper_the_program_of_all_decides(answers, of_all):
     # An eighth of a node for each is a quarter of its price: a bound that no plan reaches.
     plan = solve(two(share=None), nodes())
     assert plan.cash_usd_per_month == pytest.approx(NODE)
@@ -61,7 +67,7 @@ def test_where_a_part_of_a_node_is_cheaper_the_program_of_all_decides(answers):
     assert known.score_usd_per_month == pytest.approx(2 * NODE)
 
 
-def test_where_nobody_can_fill_what_a_part_leaves_units_of_ones_own_are_proven(answers):
+def test_where_nobody_can_fill_what_a_part_leaves_units_of_ones_own_are_proven(answers, of_all):
     # One fills a node, and the other, at an eighth of a node, would have a second to itself.
     plan = solve(two(75, 1, share=None), nodes())
     (known,) = [one for one in answers if one is not None]
@@ -70,7 +76,7 @@ def test_where_nobody_can_fill_what_a_part_leaves_units_of_ones_own_are_proven(a
     assert plan.proof.certified
 
 
-def test_what_takes_no_part_of_a_unit_is_solved_once(monkeypatch):
+def test_what_takes_no_part_of_a_unit_is_solved_once(monkeypatch, of_all):
     solved, reused = [], []
     solve_part, learn = parts._solve_part, search.Search.learn
 
@@ -106,7 +112,7 @@ def test_a_plan_that_takes_parts_of_units_is_a_bound_and_no_plan(monkeypatch):
 @pytest.mark.parametrize("bound", [NODE * 1.5, None])
 @pytest.mark.parametrize("has_plan", [True, False])
 def test_a_plan_of_ones_own_is_proven_by_nothing_less_than_the_program_of_all(
-    monkeypatch, has_plan, bound
+    monkeypatch, of_all, has_plan, bound
 ):
     best = search.Search.next
 
@@ -115,7 +121,7 @@ def test_a_plan_of_ones_own_is_proven_by_nothing_less_than_the_program_of_all(
         if not any(k.part_of_unit for k in asked.instance.candidates.candidates):
             return result
         dear = plan_of_three if has_plan else None
-        return search.SearchResult(Status.FEASIBLE, dear, NOT_SOLVED.proof, bound)
+        return SearchResult(Status.FEASIBLE, dear, NOT_SOLVED.proof, bound)
 
     plan_of_three = replace(solve(two(75, 1, share="none"), nodes()), score_usd_per_month=3 * NODE)
     monkeypatch.setattr(search.Search, "next", unfinished)
@@ -140,7 +146,9 @@ def test_each_look_and_the_program_of_all_may_take_about_as_long(monkeypatch):
 
 
 @pytest.mark.parametrize("usd", [0, 100])
-def test_what_each_has_to_itself_is_a_plan_where_time_ends_before_that_of_all(monkeypatch, usd):
+def test_what_each_has_to_itself_is_a_plan_where_time_ends_before_that_of_all(
+    monkeypatch, of_all, usd
+):
     answer = parts._answer
     monkeypatch.setattr(
         parts,
@@ -192,7 +200,7 @@ def test_a_large_program_is_looked_at_also_where_hourly_units_are_steps(
     # A unit by the hour carries 5 requests/s for $0.5, a replica on half a node 2.5 for $0.3: that
     # is cheaper than the unit, so it is looked at, and dearer as soon as there are two.
     monkeypatch.setattr(folding, "LEAST_COLUMNS", 0)
-    monkeypatch.setattr(search, "LARGE", 0 if is_large else 10**9)
+    monkeypatch.setattr(together, "LARGE", 0 if is_large else 10**9)
     rates = {(name, gpu): rps for name in hourly.LOADS for gpu, rps in (("small", 5), ("big", 2.5))}
     asked = hourly.asked({"chat": (10, 5), "code": (5, 5)}).changed({"policy.share": None})
     plan = solve(asked, hourly.market(0.6, {"small": 0.5}, rates), diagnose=False)

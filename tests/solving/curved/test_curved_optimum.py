@@ -11,7 +11,7 @@ from milp_planner import Status, prepare, solve
 from milp_planner.candidates.records import hours_held, is_elastic
 from milp_planner.milp.curves.curve import Curve
 from milp_planner.solving import parts as staged
-from milp_planner.solving.verify import keeps_all
+from milp_planner.solving.assembly.verify import keeps_all
 from tests.support.builders import big_and_small, problem, workload
 from tests.support.one_class_problems import one_class_case
 from tests.support.random_problems import planned

@@ -30,7 +30,7 @@ from milp_planner import (
 )
 from milp_planner.replaying.engine import Endpoints, send
 from milp_planner.replaying.replica import ReplicaSpeed
-from milp_planner.solving.queueing import OwnMixes, judged_after
+from milp_planner.solving.checks.queueing import OwnMixes, judged_after
 from milp_planner.solving.search import Search
 from tests.solving.queues.test_idle import same
 from tests.solving.queues.test_waits import units_of

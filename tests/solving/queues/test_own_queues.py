@@ -23,9 +23,9 @@ from milp_planner import (
     warning_lines,
 )
 from milp_planner.questions.solve import provenance_of
+from milp_planner.solving.assembly.verify import violations
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.re_solve import settings_of
-from milp_planner.solving.verify import violations
 from tests.solving.queues.test_apart import sold
 from tests.solving.queues.test_shares import rented
 from tests.solving.queues.test_waits import (

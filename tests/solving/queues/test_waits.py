@@ -28,10 +28,10 @@ from milp_planner.questions.sheet.risks import wishes_of
 from milp_planner.questions.solve import provenance_of
 from milp_planner.serving.queues.pools import MARGIN, Pool, QueueWish, cut_of, keeps
 from milp_planner.serving.queues.sizes import lognormal_sizes, lognormal_work
+from milp_planner.solving.assembly.verify import violations
 from milp_planner.solving.first_plan import FirstPlan
 from milp_planner.solving.re_solve import settings_of
 from milp_planner.solving.search import Search
-from milp_planner.solving.verify import violations
 from milp_planner.traffic.digest import digest
 from tests.support.builders import BIG, catalog, offering, problem, raw, token_price
 from tests.support.oracles.queue_oracle import Kind, Wished, cheapest_usd, late_share

@@ -175,7 +175,7 @@ def test_a_limit_that_ends_in_any_phase_gives_the_first_plan(
         raise OutOfTime
 
     where = {
-        "prune": (optimum, "prune"),
+        "prune": (optimum, "reduced"),
         "build": (optimum, "build_model"),
         "write": (optimum.FleetModel, "write_mps"),
     }

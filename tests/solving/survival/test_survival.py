@@ -9,8 +9,8 @@ from milp_planner.milp.program.solution import FleetSolution
 from milp_planner.questions.solve import provenance_of
 from milp_planner.solving.assembly.assemble import assemble
 from milp_planner.solving.assembly.spare_units import with_spare_units
+from milp_planner.solving.assembly.verify import violations
 from milp_planner.solving.re_solve import settings_of
-from milp_planner.solving.verify import violations
 from tests.support.builders import catalog, offering, problem, raw, workload
 
 HALVES = [

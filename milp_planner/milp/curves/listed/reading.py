@@ -11,6 +11,7 @@ From one row follows one that is the same in all blocks: for v_k ≥ 0,
 
     Σ_k v_k (n_k + n_kt) ≥ R_t,        R_t = max_i b_it min_{A_ikt > 0} v_k ÷ A_ikt
 
+and, of all kinds but some S, by the same with v_k = 0 in S, that these leave at most so much to S.
 GPUs beyond a count may have a price (`ExtraGpus`): p e beside the costs, and
 
     Σ_k g_k (n_k + n_kt) − e ≤ G    ∀ t
@@ -19,7 +20,7 @@ GPUs beyond a count may have a price (`ExtraGpus`): p e beside the costs, and
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import pulp
@@ -46,6 +47,9 @@ EXTRA_GPUS = f"{ExtraGpus.__name__} "
 
 DIGITS = 6
 """Of rows that are told from each other."""
+
+Columns = Mapping[int, pulp.LpVariable]
+"""Those of units of a kind, by block."""
 
 
 class GpuPrice(NamedTuple):
@@ -92,6 +96,18 @@ class Covering:
 
     gpus: GpuPrice
 
+    rationed: tuple[int, ...] = ()
+    """Kinds by number that some rows do not count, S: spot, where a part must be served without."""
+
+    @property
+    def of_others(self) -> NDArray[float64]:
+        """(held + elastic,): 1 of all other kinds, 0 of these."""
+        import numpy as np
+
+        others = np.ones(len(self.held) + len(self.elastic))
+        others[list(self.rationed)] = 0.0
+        return others
+
 
 @dataclass(frozen=True)
 class Surrogates:
@@ -103,12 +119,21 @@ class Surrogates:
     asked: NDArray[float64]
     """(rows, blocks)."""
 
+    of_others: NDArray[float64]
+    """(rows, blocks): of that, what others than the rationed kinds must do."""
+
     usd_per_gpu: NDArray[float64]
     """(rows,): at most the price of one; see `tables.py`."""
 
+    @property
+    def left_to_rationed(self) -> NDArray[float64]:
+        """(rows, blocks): what the rationed kinds may carry of it at most."""
+        return self.asked - self.of_others
+
     def among(self, rows: NDArray[intp]) -> Surrogates:
         """Those of these numbers."""
-        return Surrogates(self.of_unit[rows], self.asked[rows], self.usd_per_gpu[rows])
+        asked = self.asked[rows], self.of_others[rows]
+        return Surrogates(self.of_unit[rows], *asked, self.usd_per_gpu[rows])
 
     def at(self, usd_per_gpu: float) -> Surrogates:
         """The same with GPUs at this price."""
@@ -124,6 +149,7 @@ class Surrogates:
         return cls(
             np.vstack([one.of_unit for one in some]),
             np.vstack([one.asked for one in some]),
+            np.vstack([one.of_others for one in some]),
             np.concatenate([one.usd_per_gpu for one in some]),
         )
 
@@ -135,6 +161,7 @@ class Surrogates:
         means = Surrogates(
             (self.of_unit[one] + self.of_unit[other]) / 2,
             (self.asked[one] + self.asked[other]) / 2,
+            (self.of_others[one] + self.of_others[other]) / 2,
             (self.usd_per_gpu[one] + self.usd_per_gpu[other]) / 2,
         )
         return _scaled(Surrogates.joined([self, means]))
@@ -152,24 +179,24 @@ def covering_of(model: FleetModel) -> Covering | None:
     if not kinds:
         return None
     busy = fleet.busy(fleet.problem.workloads[0].name)
-    held, elastic = _apart(kinds, len(busy))
+    held, elastic = _apart([columns for _, columns in kinds], len(busy))
     usd = {column.name: cost for column, cost in model.lp.objective.items()}
-    if any(usd.get(column.name, 0.0) <= 0 for columns in kinds for column in columns.values()):
+    if any(usd.get(column.name, 0.0) <= 0 for _, columns in kinds for column in columns.values()):
         return None
-    return _covering(model, busy, held, elastic, usd)
+    spot = {
+        column.name for k, columns in kinds if k.mode.interruptible for column in columns.values()
+    }
+    return _covering(model, busy, held, elastic, usd, spot)
 
 
-def _kinds(model: FleetModel) -> list[Mapping[int, pulp.LpVariable]] | None:
-    """The columns of each candidate by block; None where any is not whole, or must be on."""
+def _kinds(model: FleetModel) -> list[tuple[Candidate, Columns]] | None:
+    """Candidates and their columns by block; None where any is not whole, or must be on."""
     kinds: dict[tuple[Candidate, int], dict[int, pulp.LpVariable]] = {}
     for (k, level, t), column in model.fleet.units.items():
         if column.cat != pulp.LpInteger or column.lowBound:
             return None
         kinds.setdefault((k, level), {})[t] = column
-    return list(kinds.values())
-
-
-Columns = Mapping[int, pulp.LpVariable]
+    return [(k, columns) for (k, _), columns in kinds.items()]
 
 
 def _apart(kinds: list[Columns], blocks: int) -> tuple[list[Columns], list[Columns]]:
@@ -187,6 +214,7 @@ def _covering(
     held: list[Columns],
     elastic: list[Columns],
     usd: Mapping[str, float],
+    spot: Collection[str],
 ) -> Covering | None:
     import numpy as np
 
@@ -207,6 +235,7 @@ def _covering(
     rows = _rows(model, at, len(held) + len(elastic), len(busy))
     if rows is None or gpus is None:
         return None
+    rationed = [] if any(n in spot for n in names) and elastic else [at[n][0] for n in spot]
     return Covering(
         held=tuple(names),
         elastic=tuple(tuple(kind[t].name for t in busy) for kind in elastic),
@@ -216,6 +245,7 @@ def _covering(
         rows=rows,
         most=_most(model),
         gpus=gpus,
+        rationed=tuple(sorted(set(rationed))),
     )
 
 
@@ -310,12 +340,14 @@ def surrogates_of(covering: Covering) -> Surrogates:
 
     least = [float(rows.sum()) / len(rows) for rows in covering.rows]
     of_unit = covering.rows[int(np.argmin(least))]
-    asked = np.array([_asked(of_unit, rows) for rows in covering.rows]).T
-    return _scaled(Surrogates(of_unit, asked, np.zeros(len(of_unit))))
+    asked = np.array([asked_by(of_unit, rows) for rows in covering.rows]).T
+    others = of_unit * covering.of_others
+    of_others = np.array([asked_by(others, rows) for rows in covering.rows]).T
+    return _scaled(Surrogates(of_unit, asked, of_others, np.zeros(len(of_unit))))
 
 
-def _asked(of_unit: NDArray[float64], rows: NDArray[float64]) -> NDArray[float64]:
-    """What a block asks for by each of the surrogates."""
+def asked_by(of_unit: NDArray[float64], rows: NDArray[float64]) -> NDArray[float64]:
+    """What rows of a block ask for by each of others, whatever these count units for."""
     import numpy as np
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -331,8 +363,9 @@ def _scaled(some: Surrogates) -> Surrogates:
 
     some = some.among(np.flatnonzero(some.asked.max(axis=1) > 0))
     most = some.asked.max(axis=1)[:, None]
-    some = replace(some, of_unit=some.of_unit / most, asked=some.asked / most)
-    told = np.hstack([some.of_unit, some.asked, some.usd_per_gpu[:, None]])
+    asked = some.asked / most, some.of_others / most
+    some = Surrogates(some.of_unit / most, *asked, some.usd_per_gpu)
+    told = np.hstack([some.of_unit, some.asked, some.of_others, some.usd_per_gpu[:, None]])
     _, first = np.unique(np.round(told, DIGITS), axis=0, return_index=True)
     first.sort()
     return some.among(first)

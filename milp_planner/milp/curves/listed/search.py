@@ -15,8 +15,7 @@ one by one, as long as that may pay.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,11 +34,10 @@ from milp_planner.milp.curves.listed.blocks import (
 from milp_planner.milp.curves.listed.reading import (
     Covering,
     Surrogates,
-    covering_of,
+    asked_by,
     surrogates_of,
 )
-from milp_planner.milp.curves.listed.tables import NOISE, Tables, in_order, least_usd
-from milp_planner.milp.program.model import FleetModel
+from milp_planner.milp.curves.listed.tables import NOISE, Tables, in_order, least_usd, ration_of
 
 if TYPE_CHECKING:
     from numpy import intp
@@ -80,43 +78,48 @@ class Listed(NamedTuple):
     least_usd: float
     """USD/month: what the fleet costs, or a lower bound."""
 
-    began_s: float
-    """A reading of `time.monotonic`."""
+    is_plan: bool = True
+    """False of a fleet that is none for what the program does not know; it is not counted again."""
+
+    began_s: float = 0.0
+    """A reading of `time.monotonic`, of what was read from a program."""
 
 
-def cheapest_listed(model: FleetModel, below_usd: float = math.inf) -> Listed | None:
-    """The cheapest fleet of a program that costs less than so much, or a lower bound where there
-    is none, or that takes too many lists or time; None where the program is not one of such rows.
-    Raises OutOfTime when time is up before either."""
-    began_s = time.monotonic()
-    covering = covering_of(model)
-    found = None if covering is None else cheapest_cover(covering, below_usd)
-    return None if found is None else Listed(*found, began_s)
+IsPlan = Callable[[Mapping[str, float]], bool]
+"""Asked of the columns of a fleet: False where there is more to it than the program knows."""
+
+
+def any_is(values: Mapping[str, float]) -> bool:
+    """Every fleet is a plan."""
+    return True
 
 
 def cheapest_cover(
-    covering: Covering, below_usd: float = math.inf
-) -> tuple[Mapping[str, float], float] | None:
-    """The columns of the cheapest fleet and USD/month, or no columns and what none costs less
-    than; None where there is no fleet. None that costs more than `below_usd` is looked for."""
-    surrogates = _best_of(covering, surrogates_of(covering))
+    covering: Covering, is_plan: IsPlan = any_is, below_usd: float = math.inf
+) -> Listed | None:
+    """The cheapest fleet that costs less than so much, or a lower bound where there is none, or
+    that takes too many lists or time; None where there is no fleet.
+
+    is_plan: asked of it before it is counted again that none is cheaper.
+    """
+    surrogates = best_surrogates(covering, surrogates_of(covering))
     if surrogates is None:
         return None
-    search, least = _Search.of(covering, surrogates, STEPS), [0.0]
+    search, least = CoverSearch.of(covering, surrogates, STEPS), [0.0]
     try:
         found = search.cheapest(least, below_usd)
-        again = _Search.of(covering, surrogates, OTHER_STEPS, dearest_first=False)
+        values = {} if found is None else search.values(found)
+        if any(on > covering.most[name] for name, on in values.items()):
+            return None
         most_usd = below_usd if found is None else found.usd_per_month
+        if values and not is_plan(values):
+            return Listed(values, most_usd, is_plan=False)
+        again = CoverSearch.of(covering, surrogates, OTHER_STEPS, dearest_first=False)
         if again.has_below(most_usd - SAME_USD):
             return None
-        if found is None:
-            return {}, below_usd
     except (TooMany, OutOfTime):
-        return {}, max(least)
-    values = search.values(found)
-    if any(on > covering.most[name] for name, on in values.items()):
-        return None
-    return values, found.usd_per_month
+        return Listed({}, max(least))
+    return Listed(values, most_usd)
 
 
 def _steps(covering: Covering, steps: int) -> int:
@@ -125,7 +128,7 @@ def _steps(covering: Covering, steps: int) -> int:
     return min(steps, MOST_CELLS // (MOST_ROWS * kinds) + LEAST_STEPS)
 
 
-def _best_of(covering: Covering, surrogates: Surrogates) -> Surrogates | None:
+def best_surrogates(covering: Covering, surrogates: Surrogates) -> Surrogates | None:
     """The rows, and means of them, by which the least cost is highest; where GPUs have a price,
     each at some of it."""
     price = covering.gpus.usd_each
@@ -158,7 +161,9 @@ class _Fleet(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Search:
+class CoverSearch:
+    """Fleets that cover rows, listed by what tables let through."""
+
     covering: Covering
     surrogates: Surrogates
     tables: Tables
@@ -172,9 +177,11 @@ class _Search:
     @classmethod
     def of(
         cls, covering: Covering, surrogates: Surrogates, steps: int, *, dearest_first: bool = True
-    ) -> _Search:
-        held = in_order(covering.held_usd, dearest_first=dearest_first)
-        elastic = in_order(covering.elastic_usd, dearest_first=dearest_first)
+    ) -> CoverSearch:
+        first, rationed = len(covering.held), covering.rationed
+        held = in_order(covering.held_usd, rationed, dearest_first=dearest_first)
+        of_elastic = [j - first for j in rationed]
+        elastic = in_order(covering.elastic_usd, of_elastic, dearest_first=dearest_first)
         steps = _steps(covering, steps)
         tables = Tables.of_month(covering, surrogates, steps, held)
         block_steps = LEAST_STEPS + steps // BLOCK_PART
@@ -187,32 +194,31 @@ class _Search:
         return self.of_blocks[t]
 
     def _block(self, t: int) -> Block:
-        import numpy as np
-
         covering, rows = self.covering, self.covering.rows[t]
-        asked = self.surrogates.asked[:, t, None]
-        common = self.surrogates.of_unit[asked[:, 0] > 0] / asked[asked[:, 0] > 0]
         held, elastic = list(self.held), [len(covering.held) + j for j in self.elastic]
         usd, gpus = covering.elastic_usd[list(self.elastic)], covering.gpus.of_kind[elastic]
         of_elastic = rows[:, elastic].T
         every = every_of(of_elastic, usd, gpus)
-        if every is not None:
-            return Block(rows[:, held].T, of_elastic, every)
-        all_rows = np.vstack([rows, common])
-        tables = Tables.of_block(usd, all_rows[:, elastic], self.block_steps)
-        least = tables.least[0][-1]
-        best = np.sort(np.argsort(-least, kind="stable")[:MOST_ROWS])
-        on_units = all_rows[best][:, elastic]
-        return Block(
-            *(rows[:, held].T, of_elastic),
-            Listing(
-                *(usd, gpus, all_rows[best][:, held].T),
-                Tables.of_block(usd, on_units, self.block_steps),
-                Tables.of_block(gpus, on_units, self.block_steps),
-            ),
-        )
+        return Block(rows[:, held].T, of_elastic, self.listing(t) if every is None else every)
 
-    def cheapest(self, passed: list[float], below: float) -> _Fleet | None:
+    def listing(self, t: int) -> Listing:
+        """Elastic units of a block, by its own rows and by common ones."""
+        import numpy as np
+
+        covering, rows = self.covering, self.covering.rows[t]
+        held, elastic = list(self.held), [len(covering.held) + j for j in self.elastic]
+        usd, gpus = covering.elastic_usd[list(self.elastic)], covering.gpus.of_kind[elastic]
+        asked = self.surrogates.asked[:, t, None]
+        common = self.surrogates.of_unit[asked[:, 0] > 0] / asked[asked[:, 0] > 0]
+        all_rows = np.vstack([rows, common])
+        left = 1 - asked_by(all_rows * covering.of_others, rows)
+        on_units, ration = all_rows[:, elastic], ration_of(covering, elastic, left)
+        tables = Tables.of_block(usd, on_units, self.block_steps, ration)
+        best = np.sort(np.argsort(-tables.least[0][-1], kind="stable")[:MOST_ROWS])
+        of_gpus = Tables.of_block(gpus, on_units[best], self.block_steps, None)
+        return Listing(usd, gpus, all_rows[best][:, held].T, tables.among(best), of_gpus)
+
+    def cheapest(self, passed: list[float], below: float = math.inf) -> _Fleet | None:
         """The cheapest fleet below so much, or None; raises TooMany, or OutOfTime. passed: is given
         what none costs less than, as that becomes known."""
         least = float(self.tables.least[0][-1].max())

@@ -26,12 +26,13 @@ def without_routes(
     candidates: Sequence[Candidate],
     rules: Sequence[AsksForUnits],
     levels: Mapping[str, Sequence[Level]],
-    *,
     beside: Collection[str] = (),
+    by_prices: bool = False,
 ) -> tuple[str, ...]:
     """Names of the workloads that have rows by prices of classes, see `rows.py`, and no columns.
 
-    beside: workloads that have columns whatever their form.
+    beside: workloads that have columns whatever their form. by_prices: rows of all others, however
+    few columns they would be.
     """
     if not _is_known(instance, rules):
         return ()
@@ -40,8 +41,8 @@ def without_routes(
         for w in instance.problem.workloads
         if w.name not in beside and len(levels[w.name]) == 1 and _has_routes(instance, w, rules)
     ]
-    columns = _columns(instance, candidates)
-    return tuple(name for name in found if columns[name] > MOST_ROUTES)
+    columns, most = _columns(instance, candidates), 0 if by_prices else MOST_ROUTES
+    return tuple(name for name in found if columns[name] > most)
 
 
 def _is_known(instance: PlanningInput, rules: Sequence[AsksForUnits]) -> bool:

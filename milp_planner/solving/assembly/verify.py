@@ -11,6 +11,7 @@ from milp_planner.milp.engines.verdict import CertifiedRun
 from milp_planner.milp.presolve.worth_sharing import is_known_part
 from milp_planner.milp.program.families import rules_of
 from milp_planner.milp.program.language.rule import Rule
+from milp_planner.milp.program.refinement import tolerance_usd
 from milp_planner.plans.records import Plan
 from milp_planner.units import usd_shown
 
@@ -86,3 +87,11 @@ def as_far_as_comparable(
         for name in said.keys() & MAY_SAY_MORE:
             said[name] = min(said[name], plan.costs[name])
     return said
+
+
+def is_settled(best: Plan, run: CertifiedRun) -> bool:
+    """True when the program's optimum and the best plan seen agree."""
+    if run.status is not EngineStatus.OPTIMAL or run.bound is None:
+        return False
+    score = best.score_usd_per_month or 0.0
+    return score - run.bound <= tolerance_usd(score)

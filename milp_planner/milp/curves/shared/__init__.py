@@ -1,0 +1,1 @@
+"""Workloads that may share units, by what each may choose within an amount."""
