@@ -82,7 +82,7 @@ LEFT_OFF = (
 
 MOST_ROUNDS = 40
 
-PRICES_OF_TIME = 0.5
+PRICES_OF_TIME = 0.7
 """Of a part's time, what prices on quotas may take before the engines begin."""
 
 NEARLY = 0.25

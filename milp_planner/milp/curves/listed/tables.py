@@ -49,7 +49,7 @@ class Tables:
         block_usd = _nothing(steps, len(surrogates.of_unit))
         elastic = zip(covering.elastic_usd, of_unit[len(covering.held) :], strict=True)
         for usd, carried in elastic:
-            block_usd = _with_kind(block_usd, float(usd), carried)
+            block_usd = with_kind(block_usd, float(usd), carried)
         month = _over_month(covering, surrogates, block_usd)
         return cls._growing(month, covering.held_usd[list(held)], of_unit[list(held)])
 
@@ -64,7 +64,7 @@ class Tables:
     ) -> Tables:
         tables = [last]
         for cost, carried in zip(usd[::-1], of_unit[::-1], strict=True):
-            tables.append(_with_kind(tables[-1], float(cost), carried))
+            tables.append(with_kind(tables[-1], float(cost), carried))
         return cls(len(last) - 1, usd, of_unit, tuple(reversed(tables)))
 
     def least_usd(
@@ -92,10 +92,10 @@ def least_usd(covering: Covering, surrogates: Surrogates, steps: int) -> NDArray
     first, of_unit = len(covering.held), surrogates.of_unit.T * steps
     table = _nothing(steps, len(surrogates.of_unit))
     for usd, carried in zip(covering.elastic_usd, of_unit[first:], strict=True):
-        table = _with_kind(table, float(usd), carried)
+        table = with_kind(table, float(usd), carried)
     table = _over_month(covering, surrogates, table)
     for usd, carried in zip(covering.held_usd, of_unit[:first], strict=True):
-        table = _with_kind(table, float(usd), carried)
+        table = with_kind(table, float(usd), carried)
     least: NDArray[float64] = table[steps]
     return least
 
@@ -131,9 +131,7 @@ def _nothing(steps: int, rows: int) -> NDArray[float64]:
     return table
 
 
-def _with_kind(
-    without: NDArray[float64], usd: float, carried: NDArray[float64]
-) -> NDArray[float64]:
+def with_kind(without: NDArray[float64], usd: float, carried: NDArray[float64]) -> NDArray[float64]:
     """min(without(r), usd + with(r − carried)), as many needs at once as one unit carries."""
     import numpy as np
 
