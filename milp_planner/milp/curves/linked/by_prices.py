@@ -51,7 +51,7 @@ by how much more the cheapest whole fleet looks at first; twice as much until th
 MOST_CHOICES = (2_000, 8_000)
 """Choices of all workloads from which the cheapest whole fleet is looked for, and again."""
 
-TOGETHER_OF_TIME = 0.7
+TOGETHER_OF_TIME = 0.4
 """Of the time left, what listing may take."""
 
 FIRST_PART, MOST_PART = 5e-5, 1.0
