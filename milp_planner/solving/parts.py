@@ -77,7 +77,7 @@ LEFT_OFF = (
 
 MOST_ROUNDS = 40
 
-PRICES_OF_TIME, LISTS_OF_TIME = 0.5, 0.8
+PRICES_OF_TIME, LISTS_OF_TIME = 0.7, 0.8
 """Of a part's time, what prices on quotas, and lists, may take before the engines begin."""
 
 EVERYTHING_OF_TIME = 0.5

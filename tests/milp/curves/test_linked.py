@@ -52,9 +52,10 @@ def test_the_bound_is_the_best_that_prices_give():
     # at 0.4 + p the least is still 4.20, at 0.4 - p it is 4.20 - 3p. The best plan is one of each,
     # $7.20/h. 360 h each.
     found = by_prices(linked_of(*two_under_one_quota()))
-    assert found.bound_usd == pytest.approx(360 * (4 + 6.8), rel=1e-4)
-    assert found.bound_usd <= 360 * (4 + 6.8)
+    assert float(found.best.usd) == pytest.approx(360 * (4 + 6.8), rel=1e-4)
+    assert found.best.usd <= 360 * (4 + 6.8)
     assert found.usd_per_month == pytest.approx(360 * (4 + 7.2))
+    assert found.bound_usd == pytest.approx(found.usd_per_month)  # as all that is cheaper is listed
     by_provider = {"acme": [0, 0], "bolt": [0, 0]}
     for k, on in found.solution.units.items():
         by_provider[k.provider] = [a + b for a, b in zip(by_provider[k.provider], on, strict=True)]
@@ -74,7 +75,7 @@ def test_what_a_fleet_may_use_that_costs_no_more_is_known():
     found = by_prices(linked_of(*two_under_one_quota()))
     every = {k.provider for k in found.used_within(found.usd_per_month)}
     assert every == {"acme", "bolt"}
-    assert {k.provider for k in found.used_within(found.bound_usd - 1)} == set()
+    assert {k.provider for k in found.used_within(float(found.best.usd) - 1)} == set()
 
 
 def test_where_no_fleet_serves_there_is_no_bound():
@@ -208,6 +209,7 @@ def test_the_bound_is_never_above_the_best_of_all_fleets(seed):
         return
     usd, used = best
     assert found.bound_usd <= usd * (1 + 1e-9)
+    assert found.bound_usd == pytest.approx(usd, abs=1e-3)  # nothing is cheaper, by lists
     assert used <= found.used_within(usd * (1 + 1e-9))
     assert found.usd_per_month == pytest.approx(usd)  # small as they are, all are known
     rented = found.solution.units.items()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from milp_planner import Status, prepare, solve
+from milp_planner.milp.curves.linked import blocks
 from milp_planner.milp.presolve.worth_sharing import every_part
 from milp_planner.questions.solve import solve_prepared
 from milp_planner.solving import parts as staged
@@ -50,7 +51,8 @@ def given():
 
 
 @pytest.fixture
-def known(given):
+def known(given, monkeypatch):
+    monkeypatch.setattr(blocks, "MOST_CELLS", 0)  # what is near to the cheapest is not listed
     return priced(given, solve_prepared(given, ONE_MINUTE).provenance, 60.0)
 
 
@@ -65,6 +67,13 @@ def test_the_plan_is_feasible_and_its_bound_what_prices_prove(known):
     assert known.result.score_usd_per_month == pytest.approx(BEST)
     assert known.result.bound == pytest.approx(BOUND, rel=1e-4)
     assert known.result.known.bound == known.result.bound
+
+
+def test_where_all_that_is_cheaper_is_listed_the_plan_is_proven(given):
+    result = priced(given, solve_prepared(given, ONE_MINUTE).provenance, 60.0).result
+    assert result.status is Status.OPTIMAL
+    assert result.score_usd_per_month == pytest.approx(BEST)
+    assert result.proof.certified_by == ("capacity curves",)
 
 
 def test_what_no_plan_as_cheap_uses_does_not_go_to_the_engines(given, known):

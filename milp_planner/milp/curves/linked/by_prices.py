@@ -9,12 +9,14 @@ and of those near to them, that keep the quotas together. The bound is a sum of 
 
 from __future__ import annotations
 
+import contextlib
 import math
+import time
 from collections.abc import Sequence
 from fractions import Fraction
 
 from milp_planner.candidates.records import Candidate
-from milp_planner.deadline import OutOfTime, check, seconds_left
+from milp_planner.deadline import OutOfTime, check, seconds_left, until
 from milp_planner.lazily import dataclass
 from milp_planner.milp.curves.linked.choices import (
     Chosen,
@@ -28,8 +30,10 @@ from milp_planner.milp.curves.linked.priced import (
     PricedAt,
     PricedCover,
     Prices,
+    TooMany,
 )
 from milp_planner.milp.curves.linked.reading import Linked
+from milp_planner.milp.curves.linked.together import Together
 from milp_planner.milp.program.solution import FleetSolution
 
 MOST_ROUNDS, ROUNDS_LIKE = 40, 2
@@ -37,7 +41,7 @@ MOST_ROUNDS, ROUNDS_LIKE = 40, 2
 
 NO_PRICES: Prices = {}
 
-NEAR = 1e-4
+NEAR = 1e-6
 """Relative: how near the bound comes to what known fleets say that it can be."""
 
 NEAR_CHOICES, MORE = 2e-3, 5e-5
@@ -46,6 +50,12 @@ by how much more the cheapest whole fleet looks at first; twice as much until th
 
 MOST_CHOICES = (2_000, 8_000)
 """Choices of all workloads from which the cheapest whole fleet is looked for, and again."""
+
+TOGETHER_OF_TIME = 0.4
+"""Of the time left, what listing may take."""
+
+FIRST_PART, MOST_PART = 5e-5, 1.0
+"""Of the bound: how far above it lists begin to look, and at most."""
 
 WHOLE_OF_TIME = 0.5
 """Of the time left, what each look for the cheapest whole fleet may take."""
@@ -105,8 +115,10 @@ def by_prices(linked: Linked, like: PricedFleet | None = None) -> PricedFleet | 
         return None
     if best is None or any(said for one in best.at for said in one.broken()):
         return None
-    bound_usd = math.nextafter(float(best.usd), -math.inf)
-    found = _cheapest(known, linked, best)
+    found, above_usd = _together(known, linked, best)
+    bound_usd = math.nextafter(float(best.usd) + above_usd, -math.inf)
+    if found is None:
+        found = _cheapest(known, linked, best)
     if found is None:
         return PricedFleet(bound_usd, None, math.inf, best, linked)
     solution = _solution(known, linked, found)
@@ -190,6 +202,25 @@ def _between(best: Prices, wanted: Prices) -> Prices:
     """Halfway from the best prices to those that the known choices ask for."""
     halved = {r: (best.get(r, 0) + wanted.get(r, 0)) // 2 for r in {**best, **wanted}}
     return {r: n for r, n in halved.items() if n}
+
+
+def _together(known: Sequence[Known], linked: Linked, best: Bound) -> tuple[Chosen | None, float]:
+    """The cheapest fleet of all, where that takes few lists; and by how much more than the bound
+    all cost."""
+    together = Together(linked, best.at, best.prices)
+    with (
+        contextlib.suppress(TooMany, OutOfTime),
+        until(time.monotonic() + TOGETHER_OF_TIME * seconds_left()),
+    ):
+        together.cheapest(FIRST_PART * float(best.usd), MOST_PART * float(best.usd))
+    if together.found is None:
+        return None, together.passed_usd
+    pairs = zip(known, together.found, strict=True)
+    chosen: Chosen = [
+        (of.of.choice(one.held, None), {t: of.of.choice(n, t) for t, n in one.elastic.items()})
+        for of, one in pairs
+    ]
+    return chosen, together.passed_usd
 
 
 def _cheapest(known: Sequence[Known], linked: Linked, best: Bound) -> Chosen | None:

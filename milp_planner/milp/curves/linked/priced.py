@@ -37,6 +37,10 @@ MOST_HELD_TRIED, MOST_TRIED = 10_000, 300
 those of a block."""
 
 
+class TooMany(Exception):
+    """There is more to list than this is quick at."""
+
+
 class Choice(NamedTuple):
     """Some units of a workload: those held, or those of one block."""
 
@@ -172,9 +176,14 @@ class Stairs:
 
     @classmethod
     def of(cls, kinds: Sequence[Kind], most: int) -> Stairs:
-        """Raises OutOfTime when time is up."""
+        """Of all of them. Raises OutOfTime when time is up."""
+        return cls.among(kinds, range(len(kinds)), most)
+
+    @classmethod
+    def among(cls, kinds: Sequence[Kind], numbers: Iterable[int], most: int) -> Stairs:
+        """Of those with these numbers. Raises OutOfTime when time is up."""
         kept: list[int] = []
-        for i in sorted(range(len(kinds)), key=lambda i: (kinds[i].cost, -kinds[i].capacity, i)):
+        for i in sorted(numbers, key=lambda i: (kinds[i].cost, -kinds[i].capacity, i)):
             if not any(_does_it_all(kinds[j], kinds[i], most) for j in kept):
                 kept.append(i)
         return cls(tuple(kinds), tuple(kept), Staircase.of([kinds[i] for i in kept], most))

@@ -105,7 +105,7 @@ class Tables:
     ) -> Tables:
         tables = [last]
         for level in reversed(range(len(usd))):
-            table = _with_kind(tables[-1], usd[level], of_unit[level])
+            table = with_kind(tables[-1], usd[level], of_unit[level])
             is_ration = ration is not None and level == ration.level
             tables.append(ration.of_needs(table) if ration and is_ration else table)
         return cls(len(last) - 1, usd, of_unit, tuple(reversed(tables)))
@@ -217,10 +217,10 @@ def _of_block(
     kinds = range(first, first + len(covering.elastic))
     table = _nothing(steps, rows)
     for j in (j for j in kinds if j in covering.rationed):
-        table = _with_kind(table, usd(j), of_unit[j])
+        table = with_kind(table, usd(j), of_unit[j])
     table = Ration(0, most).of_needs(table)
     for j in (j for j in kinds if j not in covering.rationed):
-        table = _with_kind(table, usd(j), of_unit[j])
+        table = with_kind(table, usd(j), of_unit[j])
     return table
 
 
@@ -261,8 +261,8 @@ def _nothing(steps: int, rows: int) -> NDArray[float64]:
     return table
 
 
-def _with_kind(
-    without: NDArray[float64], usd: NDArray[float64], carried: NDArray[float64]
+def with_kind(
+    without: NDArray[float64], usd: float | NDArray[float64], carried: NDArray[float64]
 ) -> NDArray[float64]:
     """min(without(r), usd + with(r − carried)), as many needs at once as one unit carries."""
     import numpy as np
