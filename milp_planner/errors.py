@@ -9,6 +9,9 @@
     ├── OutOfTime                      inside the planner: time was up in the middle of work
     ├── Forgotten                      inside the planner: a cluster that gives no answer any more
     ├── TooMany                        inside the planner: more choices than are worth merging
+    ├── NotProven                      inside the planner: a fleet that may not be the cheapest
+    ├── AskTheWhole                    inside the planner: parts do not tell the next-best plan
+    ├── AllDearer                      inside the planner: no plan is left as cheap as was asked for
     └── ValueError
         └── RecordError                inside the planner: a validator that knows the key to blame
     KeyboardInterrupt

@@ -28,7 +28,7 @@ from milp_planner.milp.curves.covering import COVERAGE
 from milp_planner.milp.curves.few_names import (
     Count,
     Least,
-    UnprovenError,
+    NotProven,
     best_of_few,
     cheapest_of_few,
     counts_of,
@@ -142,7 +142,7 @@ def _cheapest(optimizer: Optimizer) -> SearchResult | None:
     """The best plan of a workload by itself, by lists, or by the engines of what has few columns;
     None where there is none.
 
-    Raises UnprovenError where that is not proven, and OutOfTime.
+    Raises NotProven where that is not proven, and OutOfTime.
     """
     check()
     result = optimizer.listed(Query())
@@ -153,7 +153,7 @@ def _cheapest(optimizer: Optimizer) -> SearchResult | None:
     if result.status is Status.INFEASIBLE:
         return None
     if result.status is not Status.OPTIMAL:
-        raise UnprovenError
+        raise NotProven
     return result
 
 
@@ -357,7 +357,7 @@ def _most_paid(costs: Sequence[_Costs], budget: Fraction) -> tuple[Fraction, boo
     """The largest share that was found, and whether it is the largest of all."""
     share = Fraction(0)
     within = until(time.monotonic() + OF_LISTS * seconds_left())
-    with suppress(OutOfTime, UnprovenError), within:
+    with suppress(OutOfTime, NotProven), within:
         for paid in shares_paid(costs, budget, CLOSER):
             share = paid
         return share, True

@@ -39,7 +39,7 @@ Name = tuple[str, str]
 Fleet = TypeVar("Fleet", covariant=True)
 
 
-class UnprovenError(Exception):
+class NotProven(Exception):
     """A fleet that is not proven the cheapest."""
 
 
@@ -77,7 +77,7 @@ class Alone(Protocol[Fleet]):
     def cheapest(self, kept: Sequence[Candidate]) -> Least[Fleet] | None:
         """Its cheapest fleet of some of these; None where there is none.
 
-        Raises UnprovenError where that takes too long, and OutOfTime when time is up.
+        Raises NotProven where that takes too long, and OutOfTime when time is up.
         """
 
 
@@ -121,7 +121,7 @@ def best_of_few(
     proven, or too many branches must be looked at. Raises OutOfTime when time is up."""
     try:
         best = _Search(workloads, counts).best()
-    except UnprovenError:
+    except NotProven:
         return None
     return None if best is None else best.fleets
 
@@ -153,7 +153,7 @@ class Covered:
         if fleet is None:
             return None
         if curve.broken:
-            raise UnprovenError
+            raise NotProven
         return Least(fleet.usd_per_month, (curve, fleet), _spent(curve, fleet))
 
 

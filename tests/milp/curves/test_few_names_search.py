@@ -9,7 +9,7 @@ from itertools import combinations, product
 
 import pytest
 
-from milp_planner.milp.curves.few_names import Count, Least, UnprovenError, best_of_few
+from milp_planner.milp.curves.few_names import Count, Least, NotProven, best_of_few
 
 PLACES, KINDS = "abcd", "xyz"
 EVERY = [*product(PLACES, KINDS)]
@@ -94,6 +94,6 @@ def test_nothing_is_looked_for_twice():
 def test_a_fleet_that_nobody_proves_is_none():
     class Open(MadeUp):
         def cheapest(self, kept):
-            raise UnprovenError
+            raise NotProven
 
     assert best_of_few([Open("w", [])], [Count(Names(0), 1)]) is None
