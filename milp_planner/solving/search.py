@@ -419,7 +419,7 @@ def _unproven(search: Search, answer: Answer, freed: SearchResult | None) -> Sea
         return apart
     if freed is not None and apart.status is Status.OPTIMAL:
         joint = best_together(search.optimizer, apart)
-        if joint is not None and joint.status is Status.OPTIMAL:
+        if joint is not None:
             return joint
     bound = None if freed is None else freed.bound
     plan = replace(apart.plan, status=Status.FEASIBLE, lower_bound_usd_per_month=bound)

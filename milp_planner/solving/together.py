@@ -43,7 +43,7 @@ from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import SAME_USD, Query, SearchResult, proof_by, result_of
 from milp_planner.solving.tie_break import MOST_COLUMNS
 
-OF_TIME = 0.6
+OF_TIME = 0.5
 """The part of the time left that this may take."""
 
 MOST_ROUNDS = 6
@@ -54,7 +54,8 @@ SAME_PRICE = 1e-9
 
 
 def best_together(optimizer: Optimizer, apart: SearchResult) -> SearchResult | None:
-    """The best plan, or that at hand with a better bound; None where it takes the program of all.
+    """The best plan, or one no dearer than that at hand with a bound; None where it takes the
+    program of all.
 
     apart: the best plan of units of one's own.
     """
@@ -151,9 +152,15 @@ class _Joint:
             run = self._solved(program, apart.score_usd_per_month)
             if not run.values:
                 return self._none_cheaper(program, run, apart, least_usd)
-            plan = self._plan(known, program, run.values)
-            if plan is not None:
-                return self._result(program, run, plan, least_usd)
+            model, on = self._columns(known, program, run.values)
+            if self.whole.has_learned(model, on, Query()):
+                continue
+            plan = self.whole.plan_from(model, on, Query())
+            usd = program.judged(run.values)
+            is_dear = usd is None or usd > apart.score_usd_per_month + SAME_USD
+            if is_dear or not keeps_all(self.whole.instance, plan, usd or 0.0):
+                return None
+            return self._result(program, run, plan, least_usd)
         return None
 
     def _read(self, optimizer: Optimizer) -> _Workload | None:
@@ -233,10 +240,10 @@ class _Joint:
                 known=most_usd,
             )
 
-    def _plan(
+    def _columns(
         self, workloads: Sequence[_Workload], program: Together, values: Mapping[str, float]
-    ) -> Plan | None:
-        """The plan of what is chosen; None where that is none, which is learned from it."""
+    ) -> tuple[FleetModel, dict[str, float]]:
+        """The program of all, and what is chosen as its columns."""
         model = self.whole.model(Query())
         on = dict.fromkeys(model.columns, 0.0)
         for one, chosen in zip(workloads, program.chosen(values), strict=True):
@@ -246,11 +253,7 @@ class _Joint:
             j = keys.get(unit_key(unit))
             names = (f"n{j}", f"n{j}_{t}")
             on[column.name] = float(round(max(values.get(name, 0.0) for name in names)))
-        if self.whole.has_learned(model, on, Query()):
-            return None
-        plan = self.whole.plan_from(model, on, Query())
-        is_kept = keeps_all(self.whole.instance, plan, program.judged(values) or 0.0)
-        return plan if is_kept else None
+        return model, on
 
     def _put(self, one: _Workload, chosen: Chosen, model: FleetModel, on: dict[str, float]) -> None:
         """Write what a workload takes into the columns of the program of all."""

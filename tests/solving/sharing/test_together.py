@@ -136,7 +136,11 @@ def test_the_program_of_all_finds_the_same_of_many(monkeypatch):
 
 def test_what_takes_too_many_lists_is_solved_all_the_same(monkeypatch):
     plan = solve(two(share=None), nodes())
-    for module, name in ((choices, "MOST_HELD"), (program, "MOST_OPTIONS")):
+    for module, name in (
+        (choices, "MOST_HELD"),
+        (choices, "MOST_OPTIONS"),
+        (program, "MOST_OPTIONS"),
+    ):
         monkeypatch.setattr(module, name, -1)
         again = solve(two(share=None), nodes())
         assert again.proof.certified_by == ("cbc", "highs")

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 MOST_HELD = 2_000
 """Lists of held units of a workload, beyond which this is left to the solvers."""
 
+MOST_OPTIONS = 40_000
+"""What there may be in blocks beside all of these, the same."""
+
 MOST_FLEETS = 4_000
 """Fleets of a workload's own elastic units in a block, the same."""
 
@@ -153,8 +156,15 @@ class Sharer:
         kept = not_beaten(counts @ self.held.own_usd, counts @ self.held.gpus, carried)
         if len(kept) > MOST_HELD:
             raise TooMany
-        found = (self._beside(counts[nth], most_usd) for nth in kept)
-        return [choice for choice in found if choice is not None]
+        found, options = [], 0
+        for nth in kept:
+            choice = self._beside(counts[nth], most_usd)
+            if choice is not None:
+                found.append(choice)
+                options += sum(map(len, choice.blocks))
+                if options > MOST_OPTIONS:
+                    raise TooMany
+        return found
 
     def are_among(self, known: Sequence[Choice], most_usd: float) -> bool:
         """Whether all that it may choose for so much is known."""

@@ -18,11 +18,8 @@ from typing import NamedTuple
 
 from milp_planner.deadline import check
 from milp_planner.lazily import dataclass
-from milp_planner.milp.curves.shared.choices import Choice, InBlock
+from milp_planner.milp.curves.shared.choices import MOST_OPTIONS, Choice, InBlock
 from milp_planner.milp.presolve.numbers import Column, NumberRow, Numbers
-
-MOST_OPTIONS = 60_000
-"""Columns beyond which this is left to the solvers."""
 
 NEAR = 1e-6
 """Off what a row asks for, of its largest number, that is rounding."""
