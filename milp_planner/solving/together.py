@@ -43,7 +43,7 @@ from milp_planner.solving.optimum import Optimizer
 from milp_planner.solving.results import SAME_USD, Query, SearchResult, proof_by, result_of
 from milp_planner.solving.tie_break import MOST_COLUMNS
 
-OF_TIME = 0.5
+OF_TIME = 0.8
 """The part of the time left that this may take."""
 
 MOST_ROUNDS = 6

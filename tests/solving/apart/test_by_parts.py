@@ -66,6 +66,7 @@ TIED_CASES = cases(prices=(1.0, 2.0), rates=(2.0, 4.0))
 """Few prices and rates: many fleets cost the same."""
 
 
+@pytest.mark.slow
 @tries(0.6, **WITHOUT_CHECKS)
 @given(cases(), st.sampled_from(DIFFERENCES), st.booleans())
 def test_the_list_is_the_one_that_brute_force_finds(case, differ_by, per_workload):
@@ -117,6 +118,7 @@ def on_four_types():
     return problem(1).changed({"workloads": workloads}), catalog(rows, rates)
 
 
+@pytest.mark.slow
 def test_no_next_plan_takes_the_program_of_all(monkeypatch):
     asked, rented = on_four_types()
     whole = solve(asked, rented, alternatives=12, pruning=False)
@@ -154,6 +156,7 @@ def test_every_kind_of_problem_has_the_list_of_the_program_of_all(changes, monke
     )
 
 
+@pytest.mark.slow
 def test_a_quota_that_binds_leaves_it_to_the_program_of_all(monkeypatch):
     # Without it the best plan has five gpu0; with it none of what parts find cheapest is allowed.
     asked, rented = on_four_types()

@@ -126,12 +126,12 @@ def are_alike(seeds, monkeypatch) -> int:
 
 
 def test_the_program_of_all_finds_the_same(monkeypatch):
-    assert are_alike(range(12), monkeypatch) > 2
+    assert are_alike(range(5), monkeypatch) > 0
 
 
 @pytest.mark.slow
 def test_the_program_of_all_finds_the_same_of_many(monkeypatch):
-    assert are_alike(range(100, 200), monkeypatch) > 20
+    assert are_alike(range(100, 125), monkeypatch) > 5
 
 
 def test_what_takes_too_many_lists_is_solved_all_the_same(monkeypatch):
