@@ -122,6 +122,8 @@ def _is_one_of_levels(instance: PlanningInput) -> bool:
         return False
     if problem.rules or sets_unknown_keys(problem) or problem.policy.utilization.by != "target":
         return False
+    if utilization_limit(problem, w) > 1:  # no target is above that
+        return False
     if any(k.mode.per_token or k.part_of_unit for k in instance.candidates.candidates):
         return False
     return all(type(judge).__name__ in KNOWN for judge in judges_of(instance))

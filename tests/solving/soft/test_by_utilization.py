@@ -247,3 +247,10 @@ def test_what_lists_leave_open_goes_to_the_engines(always, monkeypatch):
     assert plan.status is Status.OPTIMAL
     assert "capacity curves" not in plan.proof.certified_by
     assert plan.score_usd_per_month == pytest.approx(best.score_usd_per_month)
+
+
+def test_a_ceiling_above_all_that_units_serve_is_left_to_the_engines():
+    hotter = {"utilization": {"target": 0.75, "ceiling": 1.2}, "penalties": ramp(1_000)}
+    asked = problem(10, policy=hotter)
+    assert looked_for(asked) is None
+    assert solve(asked, big_and_small(), alternatives=0).status is Status.OPTIMAL
